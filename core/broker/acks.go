@@ -1,0 +1,69 @@
+package broker
+
+import "greengate/core/router"
+
+// acks are the answers to publishes whose receipts are not all in. While one
+// waits, those after it wait too: acknowledgements leave in the order of the
+// publishes [MQTT-4.6.0-2, -3], and the reader goes on reading meanwhile.
+type acks struct {
+	waiting []answer
+}
+
+type answer struct {
+	kind    byte
+	id      uint16
+	reason  code
+	receipt *router.Receipt // nil: nothing to wait for but its turn
+}
+
+func (a *acks) full() bool { return len(a.waiting) >= receiveMax }
+
+// answer sends a PUBACK or PUBREC when its receipt is complete and its turn has
+// come.
+func (c *conn) answer(kind byte, id uint16, reason code, receipt *router.Receipt) {
+	d := c.port.Delivery()
+	c.mu.Lock()
+	if len(c.acks.waiting) == 0 && (receipt == nil || receipt.Complete()) {
+		if !c.dead && !c.closing.Load() {
+			c.grow()
+			c.out = appendAck(c.out, kind, id, reason, c.v5)
+			c.later(d)
+		}
+		c.mu.Unlock()
+		return
+	}
+	c.acks.waiting = append(c.acks.waiting, answer{kind, id, reason, receipt})
+	c.mu.Unlock()
+	if receipt != nil {
+		receipt.Then(c.answerReady)
+	}
+}
+
+// answerReady sends the answers whose turn has come. It runs on the goroutine
+// that completed a receipt.
+func (c *conn) answerReady() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, a := range c.acks.waiting {
+		if a.receipt != nil && !a.receipt.Complete() {
+			break
+		}
+		n++
+		if !c.dead && !c.closing.Load() {
+			c.grow()
+			c.out = appendAck(c.out, a.kind, a.id, a.reason, c.v5)
+		}
+	}
+	if n == 0 {
+		return
+	}
+	c.acks.waiting = c.acks.waiting[n:]
+	if len(c.acks.waiting) == 0 {
+		c.acks.waiting = nil
+	}
+	c.drained.Broadcast()
+	if len(c.out) > 0 {
+		c.start()
+	}
+}

@@ -1,0 +1,293 @@
+package broker
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"greengate/core/message"
+	"greengate/core/router"
+)
+
+// Times and sizes of a connection.
+const (
+	connectTimeout = 10 * time.Second // handshake and CONNECT together
+	flushTimeout   = time.Second      // for what is left to write when it ends
+	maxStuck       = time.Minute      // that a client may leave its answers unread
+	maxConnect     = 256 << 10        // the largest CONNECT, in bytes
+	maxPacket      = 4 << 20          // the largest packet of a connected client
+	maxAliases     = 32               // topic aliases that a client may set
+	receiveMax     = 1024             // unacknowledged QoS 1 and 2 publishes of a client
+	ownHighWater   = 256 << 10        // answers unread by the client that stop its reader
+)
+
+// conn is one connection of a client. To mochi it is a net.Conn that carries
+// only the packets that mochi handles.
+type conn struct {
+	b     *Broker
+	nc    net.Conn // TLS
+	peer  []*x509.Certificate
+	thing string // that the certificate names; empty: refused
+	why   error  // why it is refused
+
+	mochiID string // its name in mochi's books
+
+	// Owned by the goroutine that reads.
+	in       input
+	handed   []byte // what mochi has not read yet of its packet
+	head     connect
+	attached bool
+	normal   bool // DISCONNECT 0x00 was seen: no will
+	port     *router.Port
+	aliases  []string
+	reply    reply // what a hook has to say in the packet that mochi writes next
+	message  publish
+	msg      message.Message
+	topic    []byte    // of a publish that used an alias
+	rearmed  time.Time // when the read deadline was set
+	lastRead time.Time
+
+	// Set before the connection goes live, read-only after.
+	v5      bool
+	sess    *session
+	sendMax int // unacknowledged messages to the client
+	maxSize int // the largest packet that the client takes
+
+	closing atomic.Bool
+
+	mu      sync.Mutex
+	drained sync.Cond // what waits for the out buffer to empty
+	out     []byte
+	writing bool // a goroutine empties out, or is asked for by a batch
+	dead    bool // nothing is written any more
+	blocked bool // messages wait in the queue for room
+	cause   error
+	acks    acks
+}
+
+func newConn(b *Broker, nc net.Conn) *conn {
+	c := &conn{b: b, nc: nc, maxSize: maxVarint + maxHeader, sendMax: maxWindow}
+	c.drained.L = &c.mu
+	c.in.nc = nc
+	return c
+}
+
+// handshake runs TLS and learns who is there. An unknown certificate is not an
+// error here: its client is answered in CONNACK.
+func (c *conn) handshake() error {
+	_ = c.nc.SetDeadline(time.Now().Add(connectTimeout))
+	if t, ok := c.nc.(*tls.Conn); ok {
+		if err := t.Handshake(); err != nil {
+			return err
+		}
+		c.peer = t.ConnectionState().PeerCertificates
+	}
+	c.thing, c.why = c.b.identities.Identify(c.peer)
+	return nil
+}
+
+// Read gives mochi the bytes of exactly one packet, as many as fit into p. Our
+// own packets are handled before it returns, so all packets keep their order.
+func (c *conn) Read(p []byte) (int, error) {
+	for len(c.handed) == 0 {
+		packet, err := c.next()
+		if err != nil {
+			return 0, c.fail(err)
+		}
+		ours, err := c.handle(packet)
+		if err != nil {
+			return 0, c.fail(err)
+		}
+		if !ours {
+			c.handed = packet
+		}
+	}
+	n := copy(p, c.handed)
+	c.handed = c.handed[n:]
+	return n, nil
+}
+
+// next returns the next packet. When it has to wait for one, the batch is over
+// and all that it touched is written.
+func (c *conn) next() ([]byte, error) {
+	limit := maxPacket
+	if c.sess == nil {
+		limit = maxConnect
+	}
+	for {
+		if c.sess == nil && c.in.w > c.in.r && c.in.buf[c.in.r] != typeConnect<<4 {
+			return nil, errors.New("the first packet is no CONNECT") // [MQTT-3.1.0-1]
+		}
+		packet, err := c.in.packet(limit)
+		if packet != nil || err != nil {
+			return packet, err
+		}
+		if err := c.endBatch(); err != nil {
+			return nil, err
+		}
+		if err := c.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// endBatch wakes who got something in this batch, and waits while the client
+// does not read the answers that it asks for.
+func (c *conn) endBatch() error {
+	if c.port != nil {
+		c.port.Flush()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.out) > 0 {
+		c.start()
+	}
+	if len(c.out) <= ownHighWater && !c.acks.full() {
+		return nil
+	}
+	stuck := time.AfterFunc(maxStuck, func() { c.cut(quotaExceeded) })
+	defer stuck.Stop()
+	for len(c.out) > ownHighWater || c.acks.full() {
+		if c.dead || c.closing.Load() {
+			return net.ErrClosed
+		}
+		c.drained.Wait()
+	}
+	return nil
+}
+
+// fill reads from the network until the keep-alive has run out one and a half
+// times [MQTT-3.1.2-22].
+func (c *conn) fill() error {
+	for {
+		c.rearm(false)
+		err := c.in.fill()
+		if err == nil {
+			c.lastRead = time.Now()
+			return nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) || c.closing.Load() {
+			return err
+		}
+		if c.sess == nil {
+			return errors.New("no CONNECT in time")
+		}
+		if !c.lastRead.After(c.rearmed) {
+			return keepAliveTimeout
+		}
+		c.rearm(true) // the deadline was an old one
+	}
+}
+
+func (c *conn) patience() time.Duration {
+	return time.Duration(c.head.keepAlive) * time.Second * 3 / 2
+}
+
+// rearm moves the read deadline to one and a half keep-alives after the last
+// read. It does so lazily, by an eighth of that at a time: fill finds out when
+// a deadline passes that is older than the last read.
+func (c *conn) rearm(now bool) {
+	if c.sess == nil {
+		return // the deadline of handshake stands
+	}
+	if now || c.rearmed.IsZero() || c.lastRead.Sub(c.rearmed) >= c.patience()/8 {
+		var deadline time.Time // keep-alive 0: none
+		if c.head.keepAlive > 0 {
+			deadline = c.lastRead.Add(c.patience())
+		}
+		_ = c.nc.SetReadDeadline(deadline)
+		c.rearmed = c.lastRead
+	}
+	if c.closing.Load() {
+		// Close came in between.
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+		_ = c.nc.SetWriteDeadline(time.Now().Add(flushTimeout))
+	}
+}
+
+// fail ends the connection from the side of the reader: a client of MQTT 5 is
+// told why.
+func (c *conn) fail(err error) error {
+	var reason code
+	if errors.As(err, &reason) {
+		c.cut(reason)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause == nil {
+		c.cause = err
+	}
+	return err
+}
+
+// cut tells the client why and ends the connection. It does not wait and may
+// be called from any goroutine.
+func (c *conn) cut(reason code) {
+	c.mu.Lock()
+	if c.cause == nil {
+		c.cause = reason
+	}
+	if c.v5 && !c.closing.Load() && !c.dead {
+		c.out = appendDisconnect(c.out, reason)
+	}
+	c.mu.Unlock()
+	_ = c.Close()
+}
+
+// Close ends the connection: the reader at once, the writer when it has
+// written what is left, for a second at most. It does not wait.
+func (c *conn) Close() error {
+	if c.closing.Swap(true) {
+		return nil
+	}
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	_ = c.nc.SetWriteDeadline(time.Now().Add(flushTimeout))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drained.Broadcast()
+	c.start()
+	return nil
+}
+
+// Write takes a packet of mochi's. It drops those that are not mochi's to
+// send: a PUBLISH, and a DISCONNECT to a client that knows none.
+func (c *conn) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	kind := p[0] >> 4
+	if kind == typePublish || kind == typeDisconnect && !c.v5 {
+		return len(p), nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead || c.closing.Load() {
+		return 0, net.ErrClosed
+	}
+	c.out = append(c.out, p...)
+	if !c.attached {
+		c.start() // CONNACK
+	}
+	return len(p), nil
+}
+
+// LocalAddr and RemoteAddr are the network's.
+func (c *conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
+
+// RemoteAddr returns the address of the client.
+func (c *conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// SetDeadline does nothing: mochi's arithmetic of keep-alive overflows, and
+// writing must not keep a silent client alive. See fill.
+func (c *conn) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline does nothing, as SetDeadline.
+func (c *conn) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline does nothing, as SetDeadline.
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }

@@ -1,0 +1,206 @@
+package broker
+
+import (
+	"time"
+
+	"greengate/core/message"
+	"greengate/core/router"
+)
+
+var _ router.Subscribers = (*Broker)(nil)
+
+// Deliver takes a message for one session: QoS 0 goes into the out buffer of
+// its connection, QoS 1 and 2 there or into the queue. It never waits.
+func (b *Broker) Deliver(d *router.Delivery, hop *router.Hop) (router.Verdict, router.Reason) {
+	h := hop.Handle.(*handle)
+	cell := hop.Cell
+	if hop.Table != b.router.Generation() {
+		// The table was swapped under this route: what is enqueued now is
+		// judged by the new one.
+		var ok bool
+		if cell, ok = b.router.Judge(d.Source, d.Topic, hop.To); !ok {
+			return router.Refused, router.NoRow
+		}
+	}
+	if min(d.QoS, h.qos) == 0 {
+		return h.sess.deliver0(d, h)
+	}
+	return h.sess.deliver(d, h, cell, hop.Table)
+}
+
+// deliver0 writes a QoS 0 message if there is a connection with room.
+func (s *session) deliver0(d *router.Delivery, h *handle) (router.Verdict, router.Reason) {
+	c := s.live.Load()
+	if c == nil {
+		return router.Dropped, offline
+	}
+	o := outgoing{retain: h.flag(d.Message), subIDs: h.subIDs}
+	switch c.send(d.Message, &o, d, highWater) {
+	case sendOK:
+		return router.Delivered, ""
+	case sendTooLarge:
+		return router.Dropped, tooLarge
+	case sendGone:
+		return router.Dropped, offline
+	}
+	return router.Dropped, slowReader
+}
+
+// deliver sends a QoS 1 or 2 message, or queues it in its turn.
+func (s *session) deliver(d *router.Delivery, h *handle, cell *router.Cell, table uint64) (router.Verdict, router.Reason) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.live.Load()
+	if s.ended || c == nil && !s.persistent() {
+		return router.Dropped, offline
+	}
+	if c != nil && !c.fits(d.Message, h, min(d.QoS, h.qos)) {
+		return router.Dropped, tooLarge // [MQTT-3.1.2-25]
+	}
+	p := &pending{msg: d.Message.Keep(), cell: cell, h: h, table: table, qos: min(d.QoS, h.qos)}
+	if c != nil && s.queue.len() == 0 && s.window.len() < c.sendMax && c.room() {
+		cell.Queue()
+		s.transmit(c, p, d)
+		return router.Sent, ""
+	}
+	size := sizeOf(p.msg)
+	if s.queue.len() >= maxQueued || s.queue.bytes+size > maxQueuedBytes || s.b.queued.Load()+int64(size) > maxAllQueued {
+		return router.Dropped, queueFull
+	}
+	cell.Queue()
+	s.b.queued.Add(int64(size))
+	s.queue.push(p)
+	return router.Queued, ""
+}
+
+// flag is the RETAIN flag of the outgoing packet [MQTT-3.3.1-8, -12, -13].
+func (h *handle) flag(m *message.Message) bool { return h.retained || h.asPublished && m.Retain }
+
+// transmit puts p into the window and its PUBLISH into the out buffer. The
+// caller holds mu and has seen that there is room.
+func (s *session) transmit(c *conn, p *pending, d *router.Delivery) {
+	p.state = sent
+	o := outgoing{id: s.window.push(p), qos: p.qos, retain: p.h.flag(p.msg), subIDs: p.h.subIDs}
+	c.send(p.msg, &o, d, 0)
+}
+
+// pump moves messages from the queue into the window while there is room. The
+// caller holds mu.
+func (s *session) pump(c *conn, d *router.Delivery) {
+	for s.queue.len() > 0 && s.window.len() < c.sendMax && c.room() {
+		p := s.take()
+		if v, why := s.judge(p, c); v != 0 {
+			s.settle(p, v, why)
+			continue
+		}
+		s.transmit(c, p, d)
+		s.b.router.Watched(router.Delivered, p.msg, message.DeviceEndpoint(s.thing))
+	}
+}
+
+// judge tells why a message that has waited must not go out any more: its time
+// is over, its row is gone, or the client of today takes only smaller ones.
+func (s *session) judge(p *pending, c *conn) (router.Verdict, router.Reason) {
+	if p.msg.Expired(time.Now()) {
+		return router.Expired, expired // [MQTT-3.3.2-5]
+	}
+	if !s.allowed(p) {
+		return router.Dropped, rowGone
+	}
+	if c != nil && !c.fits(p.msg, p.h, p.qos) {
+		return router.Dropped, tooLarge
+	}
+	return 0, ""
+}
+
+// allowed asks the table in force again about a message that was judged by an
+// older one.
+func (s *session) allowed(p *pending) bool {
+	table := s.b.router.Generation()
+	if p.table == table {
+		return true
+	}
+	p.table = table
+	_, ok := s.b.router.Judge(p.msg.Source, p.msg.Topic, message.DeviceEndpoint(s.thing))
+	return ok
+}
+
+// rejudge drops what waits under rows that a reload took away.
+func (s *session) rejudge() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.queue.bytes
+	s.queue.filter(func(p *pending) bool {
+		if s.allowed(p) {
+			return true
+		}
+		s.settle(p, router.Dropped, rowGone)
+		return false
+	})
+	s.b.queued.Add(int64(s.queue.bytes - before))
+}
+
+// resume sends again what a former connection did not acknowledge, then what
+// waits [MQTT-4.4.0-1]. The caller holds mu.
+func (s *session) resume(c *conn, d *router.Delivery) {
+	s.window.each(func(id uint16, p *pending) {
+		if p.state == released {
+			c.ack(typePubrel, id, success, d)
+			return
+		}
+		// An expired message that was sent once is sent again: the client may
+		// have it already and waits for the rest of its QoS 2 flow.
+		if !s.allowed(p) {
+			s.close(p, router.Dropped, rowGone)
+			return
+		}
+		o := outgoing{id: id, qos: p.qos, retain: p.h.flag(p.msg), dup: true, subIDs: p.h.subIDs}
+		c.send(p.msg, &o, d, 0)
+	})
+	s.window.advance()
+	s.pump(c, d)
+}
+
+// acked ends a QoS 1 message, or a QoS 2 message at PUBCOMP.
+func (s *session) acked(c *conn, kind byte, id uint16, reason code, d *router.Delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != c {
+		return // taken over: the acknowledgement belongs to a connection of the past
+	}
+	p := s.window.get(id)
+	if p == nil || (p.qos == 2) != (kind == typePubcomp) || kind == typePubcomp && p.state != released {
+		return // an acknowledgement of nothing changes nothing
+	}
+	if reason >= 0x80 {
+		s.close(p, router.Dropped, rejected)
+	} else {
+		s.close(p, router.Delivered, "")
+	}
+	s.window.advance()
+	s.pump(c, d)
+}
+
+// recorded takes a PUBREC: from here on the message is the client's.
+func (s *session) recorded(c *conn, id uint16, reason code, d *router.Delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != c {
+		return
+	}
+	p := s.window.get(id)
+	switch {
+	case p == nil || p.qos != 2:
+		c.ack(typePubrel, id, packetIDNotFound, d)
+		return
+	case reason >= 0x80: // [MQTT-4.3.3-4] ends here
+		s.close(p, router.Dropped, rejected)
+		s.window.advance()
+		s.pump(c, d)
+		return
+	case p.state == sent:
+		s.settle(p, router.Delivered, "")
+		p.state, p.msg = released, nil
+	}
+	c.ack(typePubrel, id, success, d)
+}

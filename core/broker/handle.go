@@ -1,0 +1,237 @@
+package broker
+
+import (
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"greengate/core/message"
+	"greengate/core/router"
+)
+
+// handle takes the packets that are ours. Those that are mochi's it checks so
+// far that mochi cannot stumble over them.
+func (c *conn) handle(packet []byte) (ours bool, err error) {
+	kind := packet[0] >> 4
+	if !c.attached {
+		return false, nil // mochi wants a CONNECT and nothing else
+	}
+	body := packet[1:]
+	for body[0] >= 0x80 {
+		body = body[1:]
+	}
+	body = body[1:]
+	flags := packet[0] & 0x0F
+	switch kind {
+	case typePublish:
+		return true, c.publish(packet[0], body)
+	case typePuback, typePubrec, typePubcomp:
+		if flags != 0 {
+			return true, malformed
+		}
+		return true, c.acknowledged(kind, body)
+	case typePubrel:
+		if flags != 2 {
+			return true, malformed // [MQTT-3.6.1-1]
+		}
+		return true, c.acknowledged(kind, body)
+	case typeSubscribe, typeUnsubscribe:
+		if flags != 2 {
+			return true, malformed // [MQTT-3.8.1-1, 3.10.1-1]
+		}
+		return false, c.check(kind, body)
+	case typePingreq:
+		if flags != 0 || len(body) != 0 {
+			return true, malformed
+		}
+		return false, nil
+	case typeDisconnect:
+		if flags != 0 {
+			return true, malformed // [MQTT-3.14.1-1]
+		}
+		c.normal = len(body) == 0 || body[0] == byte(success) // [MQTT-3.14.4-3]
+		return false, c.check(kind, body)
+	case 0:
+		return true, malformed
+	}
+	return true, protocolError // a second CONNECT, AUTH, or a packet of servers
+}
+
+// check decodes a packet as mochi will, and answers for it: mochi says nothing
+// to the client about a malformed one, and an options byte that is missing
+// makes it panic.
+func (c *conn) check(kind byte, body []byte) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = malformed
+		}
+	}()
+	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: kind, Qos: 1, Remaining: len(body)}, ProtocolVersion: 4}
+	if c.v5 {
+		pk.ProtocolVersion = 5
+	}
+	var verdict packets.Code
+	switch kind {
+	case typeSubscribe:
+		if err = pk.SubscribeDecode(body); err == nil {
+			verdict = pk.SubscribeValidate()
+		}
+	case typeUnsubscribe:
+		if err = pk.UnsubscribeDecode(body); err == nil {
+			verdict = pk.UnsubscribeValidate()
+		}
+	case typeDisconnect:
+		if err = pk.DisconnectDecode(body); err == nil && pk.Properties.SessionExpiryIntervalFlag {
+			return c.sess.prolong(pk.Properties.SessionExpiryInterval)
+		}
+	}
+	if err != nil {
+		return malformed
+	}
+	if verdict.Code >= 0x80 {
+		return code(verdict.Code)
+	}
+	return nil
+}
+
+// publish routes a PUBLISH.
+func (c *conn) publish(first byte, body []byte) error {
+	p := &c.message
+	if err := decodePublish(p, first, body, c.v5); err != nil {
+		return err
+	}
+	if err := c.resolve(p); err != nil {
+		return err
+	}
+	way, err := c.port.Route(p.topic, message.CheckTopic)
+	if err != nil {
+		c.b.log.Debug("publish refused", "thing", c.thing, "err", err)
+		return topicNameInvalid
+	}
+	if p.qos == 2 {
+		repeated, err := c.sess.receive(p.id)
+		if err != nil {
+			return err
+		}
+		if repeated {
+			c.answer(typePubrec, p.id, success, nil)
+			return nil
+		}
+	}
+	m := &c.msg
+	*m = message.Message{Topic: way.Topic, Payload: p.payload, QoS: p.qos, Retain: p.retain, Expires: p.expires, Properties: p.props}
+	m.Source = message.DeviceEndpoint(c.thing)
+	if p.retain && way.Allowed {
+		c.b.retain(m)
+	}
+	receipt := c.port.Publish(m, way)
+	if p.qos > 0 {
+		c.acknowledge(p, way.Allowed, receipt)
+	}
+	return nil
+}
+
+// resolve sets or uses a topic alias [MQTT 3.3.2.3.4].
+func (c *conn) resolve(p *publish) error {
+	switch {
+	case !p.hasAlias:
+		if len(p.topic) == 0 {
+			return protocolError
+		}
+		return nil
+	case p.alias == 0 || p.alias > maxAliases:
+		return topicAliasInvalid // [MQTT-3.3.2-8, -9]
+	}
+	if c.aliases == nil {
+		c.aliases = make([]string, maxAliases)
+	}
+	if len(p.topic) > 0 {
+		if message.CheckTopic(string(p.topic)) == nil {
+			c.aliases[p.alias-1] = string(p.topic)
+		}
+		return nil
+	}
+	topic := c.aliases[p.alias-1]
+	if topic == "" {
+		return protocolError // [MQTT-3.3.2-8]: nothing is known by that alias
+	}
+	p.topic = append(c.topic[:0], topic...)
+	c.topic = p.topic
+	return nil
+}
+
+// acknowledge answers a QoS 1 or 2 publish once its receipts are in. A client
+// of MQTT 5 learns that the gate has refused it; one of 3.1.1 has no word for
+// that.
+func (c *conn) acknowledge(p *publish, allowed bool, receipt *router.Receipt) {
+	kind, reason := byte(typePuback), success
+	if p.qos == 2 {
+		kind = typePubrec
+	}
+	if !allowed && c.v5 {
+		reason = notAuthorized
+		if p.qos == 2 {
+			c.sess.release(p.id) // an error in PUBREC ends the flow [MQTT-4.3.3]
+		}
+	}
+	c.answer(kind, p.id, reason, receipt)
+}
+
+// acknowledged takes PUBACK, PUBREC, PUBREL and PUBCOMP.
+func (c *conn) acknowledged(kind byte, body []byte) error {
+	id, reason, err := decodeAck(body, c.v5)
+	if err != nil {
+		return err
+	}
+	d := c.port.Delivery()
+	switch kind {
+	case typePubrec:
+		c.sess.recorded(c, id, reason, d)
+	case typePubrel:
+		answer := success
+		if !c.sess.release(id) {
+			answer = packetIDNotFound
+		}
+		c.ack(typePubcomp, id, answer, d)
+	default:
+		c.sess.acked(c, kind, id, reason, d)
+	}
+	return nil
+}
+
+// receive notes the id of a QoS 2 publish, and tells whether it is one that
+// was routed already [MQTT-4.3.3-10].
+func (s *session) receive(id uint16) (repeated bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, repeated = s.received[id]; repeated {
+		return true, nil
+	}
+	if len(s.received) >= receiveMax {
+		return false, receiveMaxExceeded
+	}
+	if s.received == nil {
+		s.received = map[uint16]struct{}{}
+	}
+	s.received[id] = struct{}{}
+	return false, nil
+}
+
+// release forgets the id of a QoS 2 publish.
+func (s *session) release(id uint16) (known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, known = s.received[id]
+	delete(s.received, id)
+	return known
+}
+
+// prolong sets the expiry that a DISCONNECT asks for, in seconds. A session
+// that was to end with its connection cannot be kept [MQTT 3.14.2.2.2].
+func (s *session) prolong(expiry uint32) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.expiry == 0 && expiry > 0 {
+		return protocolError
+	}
+	s.expiry = expiry
+	return nil
+}

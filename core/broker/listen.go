@@ -1,0 +1,231 @@
+package broker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"greengate/core/pki"
+	"greengate/core/router"
+)
+
+// Listen binds all listeners. An error names the address.
+func (b *Broker) Listen() error {
+	for _, addr := range b.config.Listen {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			b.closeListeners()
+			return fmt.Errorf("listen for MQTT: %w", err)
+		}
+		b.listeners = append(b.listeners, l)
+	}
+	return nil
+}
+
+// Addrs are the addresses of the listeners.
+func (b *Broker) Addrs() []net.Addr {
+	addrs := make([]net.Addr, len(b.listeners))
+	for i, l := range b.listeners {
+		addrs[i] = l.Addr()
+	}
+	return addrs
+}
+
+func (b *Broker) closeListeners() {
+	for _, l := range b.listeners {
+		_ = l.Close()
+	}
+}
+
+// Run accepts connections until ctx ends, then tells the clients and waits for
+// the end of all connections.
+func (b *Broker) Run(ctx context.Context) error {
+	var accepting sync.WaitGroup
+	for _, l := range b.listeners {
+		accepting.Go(func() { b.accept(ctx, l) })
+	}
+	<-ctx.Done()
+	b.stopping.Store(true)
+	b.closeListeners()
+	accepting.Wait()
+	b.mu.Lock()
+	for c := range b.conns {
+		c.cut(shuttingDown)
+	}
+	b.mu.Unlock()
+	b.open.Wait()
+	return nil
+}
+
+// accept takes connections. When the system has no more descriptors it waits
+// and says so once.
+func (b *Broker) accept(ctx context.Context, l net.Listener) {
+	short := false
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			short = false
+			b.ServeConn(tls.Server(nc, b.tls))
+		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+			return
+		default:
+			if !short {
+				b.log.Error("cannot accept connections; trying on", "addr", l.Addr().String(), "err", err)
+			}
+			short = true
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// ServeConn serves an accepted TLS connection, whose handshake may have run
+// already. It returns at once.
+func (b *Broker) ServeConn(nc *tls.Conn) {
+	select {
+	case b.pending <- struct{}{}:
+	default:
+		b.router.Note(router.Refused, "too-many-connects")
+		b.refusals.tell(b.log, "too many connections without CONNECT", nc.RemoteAddr(), nil)
+		_ = nc.NetConn().Close()
+		return
+	}
+	c := newConn(b, nc)
+	b.mu.Lock()
+	if b.stopping.Load() {
+		b.mu.Unlock()
+		<-b.pending
+		_ = nc.NetConn().Close()
+		return
+	}
+	b.conns[c] = struct{}{}
+	b.open.Add(1)
+	b.mu.Unlock()
+	go b.serve(c)
+}
+
+// serve is the life of a connection. TLS runs on a goroutine of its own, whose
+// stack grows far and ends with it.
+func (b *Broker) serve(c *conn) {
+	if err := c.handshake(); err != nil {
+		b.router.Note(router.Refused, "tls")
+		b.refusals.tell(b.log, "TLS handshake failed", c.RemoteAddr(), err)
+		_ = c.nc.Close()
+		<-b.pending
+		b.forget(c)
+		return
+	}
+	go b.talk(c)
+}
+
+// talk runs mochi on the connection until it ends. What mochi returns is no
+// guide to why.
+func (b *Broker) talk(c *conn) {
+	defer b.forget(c)
+	b.establish(c)
+	_ = c.Close()
+	if c.port != nil {
+		c.port.Flush()
+	}
+	if !c.attached {
+		<-b.pending
+	}
+	if c.sess != nil {
+		b.detach(c)
+	}
+	c.in.release()
+	if !c.attached {
+		return
+	}
+	b.log.Info("device disconnected", "thing", c.thing, "reason", c.farewell())
+}
+
+// establish hands the connection to mochi. A panic in there ends this
+// connection and nothing else.
+func (b *Broker) establish(c *conn) {
+	defer func() {
+		if v := recover(); v != nil {
+			b.log.Error("connection ended by a panic; please report this", "thing", c.thing, "err", fmt.Sprint(v))
+			_ = c.fail(malformed)
+		}
+	}()
+	if err := b.mochi.EstablishConnection("mqtt", c); err != nil && !c.attached && c.head.refusal == success {
+		b.router.Note(router.Refused, "bad-connect")
+		b.refusals.tell(b.log, "connection refused", c.RemoteAddr(), err)
+	}
+	b.mochi.Clients.Delete(c.mochiID)
+}
+
+func (b *Broker) forget(c *conn) {
+	b.mu.Lock()
+	delete(b.conns, c)
+	b.mu.Unlock()
+	b.open.Done()
+}
+
+// farewell says why the connection ended.
+func (c *conn) farewell() string {
+	if c.normal {
+		return "disconnected"
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause == nil {
+		return "connection closed"
+	}
+	return c.cause.Error()
+}
+
+// refused counts and tells a client that was turned away at CONNECT.
+func (b *Broker) refused(c *conn, why error) {
+	reason := router.Reason("connect")
+	var r *pki.Refusal
+	if errors.As(why, &r) {
+		reason = router.Reason(r.Reason)
+	}
+	b.router.Note(router.Refused, reason)
+	b.refusals.tell(b.log, "client refused", c.RemoteAddr(), why, "thing", c.thing, "client_id", c.head.clientID)
+}
+
+// refusals keeps the log from being flooded: each kind of refusal of an address
+// is told once in a while.
+type refusals struct {
+	mu   sync.Mutex
+	seen map[string]time.Time
+}
+
+const (
+	toldAgain = 10 * time.Minute
+	maxSeen   = 1000
+)
+
+func (r *refusals) tell(log interface{ Warn(string, ...any) }, what string, addr net.Addr, err error, more ...any) {
+	host, _, _ := net.SplitHostPort(addr.String())
+	text := ""
+	if err != nil {
+		text = strings.ReplaceAll(err.Error(), addr.String(), host)
+	}
+	key := host + "\x00" + what + "\x00" + text
+	now := time.Now()
+	r.mu.Lock()
+	last, ok := r.seen[key]
+	if ok && now.Sub(last) < toldAgain {
+		r.mu.Unlock()
+		return
+	}
+	if r.seen == nil || len(r.seen) >= maxSeen {
+		r.seen = map[string]time.Time{}
+	}
+	r.seen[key] = now
+	r.mu.Unlock()
+	log.Warn(what+" (told once in ten minutes, counted always)", append([]any{"addr", host, "err", text}, more...)...)
+}

@@ -1,0 +1,91 @@
+package broker
+
+import (
+	"sync"
+	"time"
+
+	"greengate/core/message"
+	"greengate/core/router"
+)
+
+// Bounds of the retained messages.
+const (
+	maxRetained      = 10_000
+	maxRetainedBytes = 32 << 20
+)
+
+// Reasons that the broker gives for what it does not keep.
+const (
+	retainedFull router.Reason = "retained-full"
+)
+
+// retained are the messages that wait for those who subscribe later. Each was
+// allowed by a row when it came; whether it may go to a subscriber is judged
+// when that one subscribes.
+type retained struct {
+	mu    sync.RWMutex
+	tree  tree[*message.Message]
+	bytes int
+}
+
+// keep stores m for its topic in place of the one before; an empty payload
+// takes it out [MQTT-3.3.1-6, -7]. It tells whether there was room.
+func (r *retained) keep(m *message.Message) (ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old, existed := r.tree.get(m.Topic, "")
+	size := 0
+	if existed {
+		size = sizeOf(old)
+	}
+	if len(m.Payload) == 0 {
+		r.tree.remove(m.Topic, "")
+		r.bytes -= size
+		return true
+	}
+	if !existed && r.tree.count >= maxRetained || r.bytes-size+sizeOf(m) > maxRetainedBytes {
+		return false
+	}
+	k := m.Keep()
+	r.tree.put(k.Topic, "", k)
+	r.bytes += sizeOf(k) - size
+	return true
+}
+
+// matching returns the messages for a new subscription, without those whose
+// time has run out, which go for good.
+func (r *retained) matching(filter string) (found []*message.Message) {
+	now := time.Now()
+	stale := false
+	r.mu.RLock()
+	r.tree.matching(filter, func(m *message.Message) {
+		if m.Expired(now) {
+			stale = true
+			return
+		}
+		found = append(found, m)
+	})
+	r.mu.RUnlock()
+	if stale {
+		r.expire(now)
+	}
+	return found
+}
+
+func (r *retained) expire(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var gone []*message.Message
+	r.tree.matching("#", func(m *message.Message) {
+		if m.Expired(now) {
+			gone = append(gone, m)
+		}
+	})
+	for _, m := range gone {
+		r.tree.remove(m.Topic, "")
+		r.bytes -= sizeOf(m)
+	}
+}
+
+// sizeOf is what a kept message costs, in bytes, near enough for a bound.
+func sizeOf(m *message.Message) int { return len(m.Topic) + len(m.Payload) + 200 }

@@ -1,0 +1,238 @@
+package broker
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"greengate/core/message"
+	"greengate/core/router"
+)
+
+// session is what the broker keeps for one thing: its subscriptions, what waits
+// for it, what it was sent and has not acknowledged, and what it sent with QoS
+// 2 and has not released. It outlives its connections as the client asked.
+//
+// There is at most one session for each thing, because a client id is the
+// thing's name; so their number is bounded by the group.
+type session struct {
+	thing string
+	b     *Broker
+
+	// live is the connection that may be written to: established and not taken
+	// over. Reading it needs no lock.
+	live atomic.Pointer[conn]
+
+	mu     sync.Mutex
+	conn   *conn // claimed; live follows once CONNACK is out
+	ended  bool
+	subs   map[string]*subscription
+	queue  queue // QoS 1 and 2, in order, not yet sent
+	window window
+	// received are the ids of QoS 2 messages that are routed and not yet
+	// released [MQTT-4.3.3-10].
+	received map[uint16]struct{}
+
+	since  time.Time   // of the last connect or disconnect
+	expiry uint32      // seconds that it outlives its connection; forever: never ends
+	end    *time.Timer // ends an absent session
+	will   *will       // of the connection, or delayed after it
+}
+
+const forever = 1<<32 - 1 // session expiry that never comes [MQTT 3.1.2.11.2]
+
+// pending is one message that a session has to deliver with QoS 1 or 2.
+type pending struct {
+	msg   *message.Message // kept; nil once PUBREC was received
+	cell  *router.Cell
+	h     *handle
+	table uint64 // generation of the table that allowed it
+	qos   byte
+	state pendingState
+}
+
+type pendingState uint8
+
+const (
+	waiting  pendingState = iota // in the queue
+	sent                         // PUBLISH is out
+	released                     // PUBREL is out
+	done                         // acknowledged; its place in the window is free
+)
+
+// Bounds of what waits for one session, and for all together.
+const (
+	maxQueued      = 100_000
+	maxQueuedBytes = 64 << 20
+	maxAllQueued   = 128 << 20
+	// maxWindow is how many messages are unacknowledged at once; a client's
+	// receive maximum lowers it. highWater is how much may lie in the out
+	// buffer before messages wait in the queue (QoS 1, 2) or are dropped (QoS 0).
+	maxWindow = 256
+	highWater = 1 << 20
+)
+
+// Reasons of the broker for what it drops.
+const (
+	offline     router.Reason = "offline"      // QoS 0 for a session without a connection
+	slowReader  router.Reason = "slow-reader"  // QoS 0 for a client that does not read
+	queueFull   router.Reason = "queue-full"   // QoS 1, 2: the bound of the queue
+	tooLarge    router.Reason = "too-large"    // larger than the client takes
+	rowGone     router.Reason = "row-gone"     // a reload took the row away
+	sessionOver router.Reason = "session-over" // the session ended with messages waiting
+	expired     router.Reason = "expired"      // its message expiry has passed
+	rejected    router.Reason = "rejected"     // the client answered with an error
+)
+
+// queue is a FIFO of pending messages.
+type queue struct {
+	items []*pending
+	head  int
+	bytes int
+}
+
+func (q *queue) len() int { return len(q.items) - q.head }
+
+func (q *queue) push(p *pending) {
+	q.items = append(q.items, p)
+	q.bytes += sizeOf(p.msg)
+}
+
+func (q *queue) pop() *pending {
+	p := q.items[q.head]
+	q.items[q.head] = nil
+	q.head++
+	q.bytes -= sizeOf(p.msg)
+	switch {
+	case q.head == len(q.items):
+		if cap(q.items) > 1024 {
+			q.items = nil
+		}
+		q.items, q.head = q.items[:0], 0
+	case q.head > 1024 && q.head > len(q.items)/2:
+		n := copy(q.items, q.items[q.head:])
+		clear(q.items[n:])
+		q.items, q.head = q.items[:n], 0
+	}
+	return p
+}
+
+// filter keeps the messages that keep returns true for.
+func (q *queue) filter(keep func(*pending) bool) {
+	old := q.items[q.head:]
+	q.items, q.head, q.bytes = nil, 0, 0
+	for _, p := range old {
+		if keep(p) {
+			q.push(p)
+		}
+	}
+}
+
+// window holds the messages that were sent and not acknowledged, in the order
+// sent. A packet id names its place, so an acknowledgement is found without a
+// search: the n-th message of a session has the id n mod 65535 + 1.
+type window struct {
+	ring       []*pending // of 0 or maxWindow places
+	head, tail uint64     // the n of the first unacknowledged and of the next
+}
+
+func (w *window) len() int { return int(w.tail - w.head) }
+
+func idOf(n uint64) uint16 { return uint16(n%65535) + 1 }
+
+// push takes p in and returns its packet id. There must be room.
+func (w *window) push(p *pending) uint16 {
+	if w.ring == nil {
+		w.ring = make([]*pending, maxWindow)
+	}
+	w.ring[w.tail%maxWindow] = p
+	w.tail++
+	return idOf(w.tail - 1)
+}
+
+// get returns the message that was sent with an id, or nil.
+func (w *window) get(id uint16) *pending {
+	n := w.head + (uint64(id-1)+65535-w.head%65535)%65535
+	if n >= w.tail {
+		return nil
+	}
+	if p := w.ring[n%maxWindow]; p.state != done {
+		return p
+	}
+	return nil
+}
+
+// advance frees the places at the head that are done.
+func (w *window) advance() {
+	for w.head < w.tail && w.ring[w.head%maxWindow].state == done {
+		w.ring[w.head%maxWindow] = nil
+		w.head++
+	}
+	if w.head == w.tail && w.ring != nil {
+		w.ring[w.head%maxWindow] = nil
+	}
+}
+
+// each calls f for every message in the window, in the order sent.
+func (w *window) each(f func(id uint16, p *pending)) {
+	for n := w.head; n < w.tail; n++ {
+		if p := w.ring[n%maxWindow]; p.state != done {
+			f(idOf(n), p)
+		}
+	}
+}
+
+// persistent tells whether the session outlives its connection. The caller
+// holds mu.
+func (s *session) persistent() bool { return s.expiry > 0 }
+
+// finish ends the session for good: it is forgotten, and what waited for it is
+// dropped and counted. The caller holds b.mu.
+func (s *session) finish(why router.Reason) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	s.ended = true
+	s.live.Store(nil)
+	if s.end != nil {
+		s.end.Stop()
+	}
+	if s.b.sessions[s.thing] == s {
+		delete(s.b.sessions, s.thing)
+	}
+	for filter := range s.subs {
+		s.b.subs.remove(s.thing, filter)
+	}
+	if len(s.subs) > 0 {
+		s.b.router.SubscriptionsChanged()
+	}
+	s.subs = nil
+	for s.queue.len() > 0 {
+		s.settle(s.take(), router.Dropped, why)
+	}
+	s.window.each(func(_ uint16, p *pending) { s.close(p, router.Dropped, why) })
+	s.window = window{}
+}
+
+// take takes the first message out of the queue. The caller holds mu.
+func (s *session) take() *pending {
+	p := s.queue.pop()
+	s.b.queued.Add(int64(-sizeOf(p.msg)))
+	return p
+}
+
+// settle ends a pending message in the ledger.
+func (s *session) settle(p *pending, v router.Verdict, why router.Reason) {
+	s.b.router.Settle(p.cell, v, why, p.msg, message.DeviceEndpoint(s.thing))
+}
+
+// close ends a message of the window, unless it was settled by its PUBREC, and
+// frees its place. The caller holds mu.
+func (s *session) close(p *pending, v router.Verdict, why router.Reason) {
+	if p.state == sent {
+		s.settle(p, v, why)
+	}
+	p.state, p.msg = done, nil
+}

@@ -1,0 +1,80 @@
+// Package message is the vocabulary of the house: what a message is, where it
+// comes from and goes to, and the rules of topics and topic filters. It imports
+// nothing of ours and everybody may import it. Its types are plain values
+// without locks; a Message belongs to the goroutine that routes it.
+package message
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Message is one published message on its way through the gate.
+//
+// Topic and Payload may point into a buffer that its owner uses again: they
+// are valid until the call that hands the Message over returns. Who needs them
+// longer takes Keep.
+type Message struct {
+	Source  Endpoint
+	Topic   string
+	Payload []byte
+	QoS     byte // 0, 1 or 2, as published
+	Retain  bool // the publisher's RETAIN flag
+	// Expires is when the message loses its worth [MQTT-3.3.2-5]; zero: never.
+	// It carries a monotonic reading, so a clock that is set does not move it.
+	Expires time.Time
+	// Properties are the MQTT 5 properties that a broker forwards unaltered;
+	// nil when there are none.
+	Properties *Properties
+
+	kept *Message
+}
+
+// Properties are the PUBLISH properties that travel from the publisher to each
+// subscriber unaltered [MQTT-3.3.2-4, -15, -16, -17, -18, -20].
+type Properties struct {
+	PayloadIsUTF8   bool // payload format indicator
+	ContentType     string
+	ResponseTopic   string
+	CorrelationData []byte
+	User            []UserProperty // in the order sent
+}
+
+// UserProperty is one name and value of a publisher's own.
+type UserProperty struct{ Name, Value string }
+
+// Keep returns a copy of m that outlives the buffers of its sender. All who
+// keep the same message share one copy, made at the first call.
+func (m *Message) Keep() *Message {
+	if m.kept == nil {
+		k := *m
+		k.Topic = strings.Clone(m.Topic)
+		k.Payload = slices.Clone(m.Payload)
+		if p := m.Properties; p != nil {
+			k.Properties = p.clone()
+		}
+		k.kept = &k
+		m.kept = &k
+	}
+	return m.kept
+}
+
+func (p *Properties) clone() *Properties {
+	c := Properties{
+		PayloadIsUTF8:   p.PayloadIsUTF8,
+		ContentType:     strings.Clone(p.ContentType),
+		ResponseTopic:   strings.Clone(p.ResponseTopic),
+		CorrelationData: slices.Clone(p.CorrelationData),
+		User:            make([]UserProperty, len(p.User)),
+	}
+	for i, u := range p.User {
+		c.User[i] = UserProperty{strings.Clone(u.Name), strings.Clone(u.Value)}
+	}
+	return &c
+}
+
+// Expired tells whether the message's time has run out at now.
+func (m *Message) Expired(now time.Time) bool {
+	return !m.Expires.IsZero() && !now.Before(m.Expires)
+}

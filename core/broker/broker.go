@@ -122,6 +122,9 @@ func (b *Broker) claim(c *conn) {
 			s = nil
 		}
 	}
+	if thing, err := b.identities.Identify(c.peer); err != nil || thing != c.thing {
+		c.cut(notAuthorized) // a reload came between CONNECT and here
+	}
 	c.head.present = s != nil
 	if s == nil {
 		s = &session{thing: c.thing, b: b, subs: map[string]*subscription{}}

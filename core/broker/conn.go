@@ -77,8 +77,8 @@ func newConn(b *Broker, nc net.Conn) *conn {
 	return c
 }
 
-// handshake runs TLS and learns who is there. An unknown certificate is not an
-// error here: its client is answered in CONNACK.
+// handshake runs TLS. An unknown certificate is not an error here: its client
+// is answered in CONNACK.
 func (c *conn) handshake() error {
 	_ = c.nc.SetDeadline(time.Now().Add(connectTimeout))
 	if t, ok := c.nc.(*tls.Conn); ok {
@@ -87,7 +87,6 @@ func (c *conn) handshake() error {
 		}
 		c.peer = t.ConnectionState().PeerCertificates
 	}
-	c.thing, c.why = c.b.identities.Identify(c.peer)
 	return nil
 }
 

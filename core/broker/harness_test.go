@@ -203,7 +203,6 @@ type connectOptions struct {
 	props     []byte
 	flags     byte   // more connect flags
 	payload   []byte // after the client id: will, user name
-	cert      *tls.Certificate
 }
 
 func (s *site) dial(thing string) *client {

@@ -9,6 +9,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"greengate/core/message"
+	"greengate/core/router"
 )
 
 // connect is what a CONNECT says.
@@ -21,8 +22,16 @@ type connect struct {
 	will       *will
 	present    bool // our answer: the session was there
 	refusal    code // our answer: why not; success: accepted
-	refusalWhy string
+	refusalWhy refusal
 }
+
+// refusal is why a CONNECT was refused, for the log and the counters.
+type refusal struct {
+	reason router.Reason
+	text   string
+}
+
+func (r refusal) Error() string { return r.text }
 
 // reply is what the hooks have found out about a SUBSCRIBE or UNSUBSCRIBE.
 type reply struct {
@@ -58,6 +67,7 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		return pk, nil
 	}
 	c := connOf(cl)
+	c.thing, c.why = h.b.identities.Identify(c.peer)
 	in := &pk.Connect
 	c.v5 = pk.ProtocolVersion == 5
 	c.head = connect{clientID: in.ClientIdentifier, clean: in.Clean, keepAlive: in.Keepalive}
@@ -70,7 +80,7 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 			c.maxSize = int(n)
 		}
 		if pk.Properties.AuthenticationMethod != "" {
-			c.head.refuse(badAuthMethod, "extended authentication is not served")
+			c.head.refuse(badAuthMethod, "auth-method", "extended authentication is not served")
 		}
 	} else if !in.Clean {
 		c.head.expiry = forever
@@ -91,9 +101,9 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	return pk, nil
 }
 
-func (h *connect) refuse(with code, why string) {
+func (h *connect) refuse(with code, reason router.Reason, text string) {
 	if h.refusal == success {
-		h.refusal, h.refusalWhy = with, why
+		h.refusal, h.refusalWhy = with, refusal{reason, text}
 	}
 }
 
@@ -114,16 +124,16 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, _ packets.Packet) bool {
 	head := &c.head
 	switch {
 	case c.why != nil:
-		head.refusal, head.refusalWhy = notAuthorized, ""
+		head.refusal = notAuthorized
 		h.b.refused(c, c.why)
 		return false
 	case head.clientID != c.thing:
-		head.refuse(notAuthorized, fmt.Sprintf("client id %q is not the thing name", head.clientID))
+		head.refuse(notAuthorized, "client-id", fmt.Sprintf("client id %q is not the thing name %q", head.clientID, c.thing))
 	case h.b.stopping.Load():
-		head.refuse(shuttingDown, "the gateway is stopping")
+		head.refuse(shuttingDown, "stopping", "the gateway is stopping")
 	}
 	if head.refusal != success {
-		h.b.refused(c, errors.New(head.refusalWhy))
+		h.b.refused(c, head.refusalWhy)
 		return false
 	}
 	return true

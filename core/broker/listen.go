@@ -187,10 +187,14 @@ func (c *conn) farewell() string {
 
 // refused counts and tells a client that was turned away at CONNECT.
 func (b *Broker) refused(c *conn, why error) {
-	reason := router.Reason("connect")
-	var r *pki.Refusal
-	if errors.As(why, &r) {
-		reason = router.Reason(r.Reason)
+	reason := router.Reason("certificate")
+	var byCertificate *pki.Refusal
+	var byConnect refusal
+	switch {
+	case errors.As(why, &byCertificate):
+		reason = router.Reason(byCertificate.Reason)
+	case errors.As(why, &byConnect):
+		reason = byConnect.reason
 	}
 	b.router.Note(router.Refused, reason)
 	b.refusals.tell(b.log, "client refused", c.RemoteAddr(), why, "thing", c.thing, "client_id", c.head.clientID)

@@ -21,7 +21,7 @@ type will struct {
 func (h *connect) takeWill(pk packets.Packet) {
 	in, p := &pk.Connect, &pk.Connect.WillProperties
 	if err := message.CheckTopic(in.WillTopic); err != nil {
-		h.refuse(topicNameInvalid, "will: "+err.Error())
+		h.refuse(topicNameInvalid, "will-topic", "will: "+err.Error())
 		return
 	}
 	w := &will{

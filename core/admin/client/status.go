@@ -1,0 +1,128 @@
+package client
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Status is the answer of `greengate status --json`. Its names are part of the
+// contract with the outside: keys may be added, none may change or go. Lists
+// are never null.
+type Status struct {
+	Group         string    `json:"group"`
+	Core          string    `json:"core"` // thing name of the gateway
+	Version       string    `json:"version"`
+	UptimeSeconds int64     `json:"uptime_seconds"`
+	Config        Config    `json:"config"`
+	Cloud         Cloud     `json:"cloud"`
+	Devices       []Device  `json:"devices"`
+	Spool         Spool     `json:"spool"`
+	Ledger        Ledger    `json:"ledger"`
+	Routes        []Route   `json:"routes"`   // rows that were used
+	Refusals      []Reason  `json:"refusals"` // messages refused, by reason
+	Drops         []Reason  `json:"drops"`    // messages dropped, by reason
+	Listeners     []Address `json:"listeners"`
+	GPIO          []Pin     `json:"gpio"`
+	Faults        []Fault   `json:"faults"` // what is wrong now; empty when all is well
+}
+
+// Config tells which table is in force.
+type Config struct {
+	File       string    `json:"file"`
+	Rows       int       `json:"rows"`       // of the subscription table
+	Generation uint64    `json:"generation"` // 1 at start, one more with every table put in force
+	LoadedAt   time.Time `json:"loaded_at"`
+	Error      string    `json:"error"` // of the last reload; empty when it worked
+}
+
+// Cloud tells of the link to AWS IoT Core.
+type Cloud struct {
+	Configured bool `json:"configured"`
+	Connected  bool `json:"connected"`
+}
+
+// Device is a thing of the group file.
+type Device struct {
+	Thing     string     `json:"thing"`
+	Labels    []string   `json:"labels"`
+	Connected bool       `json:"connected"`
+	Since     *time.Time `json:"since,omitempty"`    // of the last change, since the start
+	Address   string     `json:"address,omitempty"`  // host:port of the live connection
+	Protocol  string     `json:"protocol,omitempty"` // "MQTT 3.1.1" or "MQTT 5"
+	Waiting   int        `json:"waiting"`            // messages queued for it or not yet acknowledged by it
+}
+
+// Spool is what waits on disk for the cloud.
+type Spool struct {
+	Messages      int64 `json:"messages"`
+	Bytes         int64 `json:"bytes"`
+	OldestSeconds int64 `json:"oldest_seconds"`
+}
+
+// Ledger counts messages per target since the start, and balances always:
+// accepted = delivered + refused + expired + dropped + waiting.
+type Ledger struct {
+	Accepted  uint64 `json:"accepted"`
+	Delivered uint64 `json:"delivered"`
+	Refused   uint64 `json:"refused"`
+	Expired   uint64 `json:"expired"`
+	Dropped   uint64 `json:"dropped"`
+	Waiting   uint64 `json:"waiting"`
+}
+
+// Route is a row of the subscription table with its own ledger.
+type Route struct {
+	Line int    `json:"line"` // in the group file
+	Text string `json:"text"` // as the file writes it
+	Ledger
+}
+
+// Reason is how often a thing happened for one reason.
+type Reason struct {
+	Reason string `json:"reason"` // a stable word such as no-row
+	Count  uint64 `json:"count"`
+}
+
+// Address is one listener that is open.
+type Address struct {
+	Service string `json:"service"` // "mqtt" or "discovery"
+	Address string `json:"address"` // host:port
+}
+
+// Pin is one GPIO line.
+type Pin struct {
+	Name  string `json:"name"`
+	Level string `json:"level"`
+}
+
+// Fault is a thing that is wrong and stays wrong until somebody acts.
+type Fault struct {
+	Component string     `json:"component"`           // config, pki, broker...
+	Message   string     `json:"message"`             // what is wrong
+	NextStep  string     `json:"next_step,omitempty"` // what a person does about it
+	Since     *time.Time `json:"since,omitempty"`
+}
+
+// MarshalJSON writes the empty lists as [].
+func (s Status) MarshalJSON() ([]byte, error) {
+	type plain Status // without this method
+	p := plain(s)
+	p.Devices = notNil(p.Devices)
+	for i := range p.Devices {
+		p.Devices[i].Labels = notNil(p.Devices[i].Labels)
+	}
+	p.Routes = notNil(p.Routes)
+	p.Refusals = notNil(p.Refusals)
+	p.Drops = notNil(p.Drops)
+	p.Listeners = notNil(p.Listeners)
+	p.GPIO = notNil(p.GPIO)
+	p.Faults = notNil(p.Faults)
+	return json.Marshal(p)
+}
+
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}

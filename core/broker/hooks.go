@@ -18,7 +18,6 @@ type connect struct {
 	clean      bool
 	keepAlive  uint16 // seconds; 0: none
 	expiry     uint32 // seconds that the session outlives the connection
-	assigned   bool   // the client left its id to us
 	will       *will
 	present    bool // our answer: the session was there
 	refusal    code // our answer: why not; success: accepted
@@ -84,9 +83,6 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		}
 	} else if !in.Clean {
 		c.head.expiry = forever
-	}
-	if in.ClientIdentifier == "" && (c.v5 || in.Clean) {
-		c.head.assigned, c.head.clientID = true, c.thing
 	}
 	if in.WillFlag {
 		if in.WillQos > 2 {
@@ -180,9 +176,6 @@ func (c *conn) connack(pk packets.Packet) packets.Packet {
 		p.TopicAliasMaximum = maxAliases
 		p.MaximumPacketSize = maxPacket
 		p.SharedSubAvailable, p.SharedSubAvailableFlag = 0, true
-		if c.head.assigned {
-			p.AssignedClientID = c.thing // [MQTT-3.1.3-7]
-		}
 	case pk.ReasonCode >= 0x80 && !c.v5:
 		pk.ReasonCode = 2 // an empty id without a clean session [MQTT-3.1.3-8]
 	}

@@ -22,7 +22,7 @@ var kindNames = [...]string{Device: "device", Function: "function", GPIO: "gpio"
 
 // String returns the word that the group file uses for k.
 func (k Kind) String() string {
-	if int(k) < len(kindNames) {
+	if k > 0 && int(k) < len(kindNames) {
 		return kindNames[k]
 	}
 	return "unknown"
@@ -91,10 +91,9 @@ func CheckThing(name string) error {
 		return fmt.Errorf("a name is empty")
 	}
 	if len(name) > MaxThing {
-		return fmt.Errorf("the name %q... is %d bytes long, more than %d", name[:16], len(name), MaxThing)
+		return fmt.Errorf("the name %q... is %d bytes long, more than %d", strings.ToValidUTF8(name[:16], ""), len(name), MaxThing)
 	}
-	for i := range len(name) {
-		c := name[i]
+	for _, c := range name {
 		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == ':' || c == '_' || c == '-') {
 			return fmt.Errorf("the name %q holds %q (allowed are a-z A-Z 0-9 : _ -)", name, c)
 		}

@@ -5,7 +5,7 @@
 package message
 
 import (
-	"slices"
+	"bytes"
 	"strings"
 	"time"
 )
@@ -45,12 +45,13 @@ type Properties struct {
 type UserProperty struct{ Name, Value string }
 
 // Keep returns a copy of m that outlives the buffers of its sender. All who
-// keep the same message share one copy, made at the first call.
+// keep the same message share one copy, made at the first call: from then on
+// neither m nor the copy may change.
 func (m *Message) Keep() *Message {
 	if m.kept == nil {
 		k := *m
 		k.Topic = strings.Clone(m.Topic)
-		k.Payload = slices.Clone(m.Payload)
+		k.Payload = bytes.Clone(m.Payload) // slices.Clone of nothing would hold on to the buffer
 		if p := m.Properties; p != nil {
 			k.Properties = p.clone()
 		}
@@ -65,7 +66,7 @@ func (p *Properties) clone() *Properties {
 		PayloadIsUTF8:   p.PayloadIsUTF8,
 		ContentType:     strings.Clone(p.ContentType),
 		ResponseTopic:   strings.Clone(p.ResponseTopic),
-		CorrelationData: slices.Clone(p.CorrelationData),
+		CorrelationData: bytes.Clone(p.CorrelationData),
 		User:            make([]UserProperty, len(p.User)),
 	}
 	for i, u := range p.User {

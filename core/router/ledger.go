@@ -1,117 +1,31 @@
 package router
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
+	"weak"
 )
 
-// Verdict is what became of a message for one target.
-type Verdict uint8
-
-// The verdicts. Sent and Queued are not final: the message counts as waiting
-// until its target settles it.
-const (
-	Refused   Verdict = iota + 1 // no row allows it, or the row's target cannot take it
-	Delivered                    // handed over
-	Sent                         // on its way, not yet acknowledged
-	Queued                       // waits for its target
-	Expired                      // its time ran out
-	Dropped                      // given up, by a bound or because nobody is there
-)
-
-var verdictNames = [...]string{Refused: "refused", Delivered: "delivered", Sent: "delivered", Queued: "queued", Expired: "expired", Dropped: "dropped"}
-
-// String returns the word that `greengate watch` shows.
-func (v Verdict) String() string { return verdictNames[v] }
-
-// Reason says in one stable word why a message was refused or dropped.
-type Reason string
-
-// The reasons of the router itself; targets have their own beside them.
-const (
-	NoRow        Reason = "no-row"        // no row allows it
-	NotServed    Reason = "not-served"    // the row's target is not part of this gateway
-	NoCloud      Reason = "no-cloud"      // a row to the cloud, but no cloud section
-	NoSubscriber Reason = "no-subscriber" // a row allows it, but nobody is subscribed
-)
-
-// Cell counts what became of the messages of one row. It counts transitions,
-// each by one atomic addition, and derives the states from them: so the ledger
-// balances in every snapshot, without a lock.
-type Cell struct {
-	refused, delivered, expired, dropped atomic.Uint64 // settled at once
-	queued                               atomic.Uint64
-	sent, late, lost                     atomic.Uint64 // queued, then delivered, expired, dropped
-}
-
-// Queue counts a message that waits for its target.
-func (c *Cell) Queue() { c.queued.Add(1) }
-
-// Settle counts the end of a message that Queue counted: Delivered, Expired or
-// Dropped.
-func (c *Cell) Settle(v Verdict) {
-	switch v {
-	case Delivered:
-		c.sent.Add(1)
-	case Expired:
-		c.late.Add(1)
-	case Dropped:
-		c.lost.Add(1)
-	}
-}
-
-// count adds n messages that were settled at once.
-func (c *Cell) count(v Verdict, n uint64) {
-	switch v {
-	case Refused:
-		c.refused.Add(n)
-	case Delivered:
-		c.delivered.Add(n)
-	case Expired:
-		c.expired.Add(n)
-	case Dropped:
-		c.dropped.Add(n)
-	}
-}
-
-// Counts are the figures of the ledger: Accepted = Delivered + Refused +
-// Expired + Dropped + Waiting, always. They count per target.
-type Counts struct {
-	Accepted, Delivered, Refused, Expired, Dropped, Waiting uint64
-}
-
-// Counts returns a balanced snapshot.
-func (c *Cell) Counts() Counts {
-	// What was queued is read last, so it covers all that was settled.
-	sent, late, lost := c.sent.Load(), c.late.Load(), c.lost.Load()
-	n := Counts{
-		Delivered: c.delivered.Load() + sent,
-		Refused:   c.refused.Load(),
-		Expired:   c.expired.Load() + late,
-		Dropped:   c.dropped.Load() + lost,
-	}
-	n.Waiting = c.queued.Load() - sent - late - lost
-	n.Accepted = n.Delivered + n.Refused + n.Expired + n.Dropped + n.Waiting
-	return n
-}
-
-// Add sums two snapshots.
-func (n Counts) Add(m Counts) Counts {
-	return Counts{
-		n.Accepted + m.Accepted, n.Delivered + m.Delivered, n.Refused + m.Refused,
-		n.Expired + m.Expired, n.Dropped + m.Dropped, n.Waiting + m.Waiting,
-	}
-}
-
-// ledger holds the cells that belong to no row of the table in force, and the
+// ledger holds the figures that belong to no row of the table in force, and the
 // reasons.
 type ledger struct {
-	norow   Cell // messages that no row allows
-	mu      sync.Mutex
-	retired []*Cell // of rows that are gone, while anything waits under them
-	past    Counts  // of rows that are gone for good
+	norow *Cell // messages that no row allows
 
-	reasons sync.Map // reasonKey -> *atomic.Uint64
+	// mu is held while a cell is made and while the table is swapped, so that a
+	// sum over all cells has each of them once.
+	mu      sync.Mutex
+	retired []retired // of rows that are gone, while somebody may count there
+	past    Counts    // of rows that are gone, final
+
+	reasons sync.Map // reasonKey -> *tally
+}
+
+// retired is the cell of a row that is gone. A message that waits holds it, and
+// so does a port that is in the middle of a publish.
+type retired struct {
+	held    weak.Pointer[Cell]
+	figures *figures
 }
 
 type reasonKey struct {
@@ -119,51 +33,114 @@ type reasonKey struct {
 	reason  Reason
 }
 
-// carry gives the rows that stand in both tables their old cells, and retires
-// the others'.
-func (l *ledger) carry(old, next *table) {
-	used := map[string]*Cell{}
-	for row := range old.cells {
-		if c := old.cells[row].Load(); c != nil {
-			used[old.gate.Key(row)] = c
-		}
+// tally counts the messages that were refused or dropped for one reason.
+type tally struct {
+	reasonKey
+	n atomic.Uint64
+}
+
+// cell returns the cell of a row, made when the row is first used: most rows of
+// a large table never are.
+func (r *Router) cell(t *table, row int) *Cell {
+	slot := &t.cells[row]
+	if c := slot.Load(); c != nil {
+		return c
 	}
-	for row := range next.cells {
-		if len(used) == 0 {
-			break
+	r.ledger.mu.Lock()
+	defer r.ledger.mu.Unlock()
+	c := slot.Load()
+	if c == nil {
+		c = newCell()
+		if t.gone {
+			// The table was swapped under a port that still routes by it.
+			r.ledger.retire(c)
 		}
-		key := next.gate.Key(row)
-		if c := used[key]; c != nil {
-			next.cells[row].Store(c)
-			delete(used, key)
-		}
+		slot.Store(c)
 	}
+	return c
+}
+
+// replace puts next in force in place of old. The rows that stand in both keep
+// their cells; the cells of the others are retired.
+func (r *Router) replace(old, next *table) {
+	l := &r.ledger
+	heirs := map[int]int{}
+	findHeirs(heirs, old, next) // takes its time with large tables, but nobody waits
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// A cell that was retired by an earlier reload is used no more once nothing
-	// waits under it: ports renew their routes with every reload.
-	kept := l.retired[:0]
-	for _, c := range l.retired {
-		if n := c.Counts(); n.Waiting == 0 {
-			l.past = l.past.Add(n)
-		} else {
-			kept = append(kept, c)
+	findHeirs(heirs, old, next) // of rows that were first used meanwhile
+	l.settle()
+	for row, at := range heirs {
+		// Two rows that say the same have one heir.
+		if c := old.cells[row].Load(); at < 0 || !next.cells[at].CompareAndSwap(nil, c) {
+			l.retire(c)
 		}
 	}
-	l.retired = kept
-	for _, c := range used {
-		l.retired = append(l.retired, c)
+	old.gone = true
+	r.table.Store(next)
+}
+
+// findHeirs adds to heirs, for each used row of old that it lacks, the row of
+// next that says the same; -1 when there is none.
+func findHeirs(heirs map[int]int, old, next *table) {
+	var moved map[string]int // rows of old by their keys
+	taken := map[int]bool{}
+	for row := range old.cells {
+		if _, ok := heirs[row]; ok || old.cells[row].Load() == nil {
+			continue
+		}
+		key := old.gate.Key(row)
+		heirs[row] = -1
+		// An edit in one place leaves a row where it was, seen from the top of
+		// the file or from its end. The key is costly, so these are tried first.
+		for _, at := range []int{row, row + len(next.cells) - len(old.cells)} {
+			if at >= 0 && at < len(next.cells) && next.gate.Key(at) == key {
+				heirs[row], taken[at] = at, true
+				break
+			}
+		}
+		if heirs[row] < 0 {
+			if moved == nil {
+				moved = map[string]int{}
+			}
+			moved[key] = row
+		}
+	}
+	for at := 0; at < len(next.cells) && len(moved) > 0; at++ {
+		if taken[at] {
+			continue
+		}
+		key := next.gate.Key(at)
+		if row, ok := moved[key]; ok {
+			heirs[row] = at
+			delete(moved, key)
+		}
 	}
 }
 
-// note counts a reason.
-func (l *ledger) note(v Verdict, why Reason, n uint64) {
+// retire takes over the cell of a row that is gone. The caller holds mu.
+func (l *ledger) retire(c *Cell) { l.retired = append(l.retired, retired{weak.Make(c), c.f}) }
+
+// settle closes the books of the retired cells that nobody holds, so that their
+// number is bounded however often the table changes. The caller holds mu.
+func (l *ledger) settle() {
+	l.retired = slices.DeleteFunc(l.retired, func(c retired) bool {
+		if c.held.Value() != nil {
+			return false
+		}
+		l.past = l.past.Add(c.figures.counts())
+		return true
+	})
+}
+
+// tally returns the counter of a reason.
+func (l *ledger) tally(v Verdict, why Reason) *tally {
 	key := reasonKey{v, why}
-	c, ok := l.reasons.Load(key)
+	t, ok := l.reasons.Load(key)
 	if !ok {
-		c, _ = l.reasons.LoadOrStore(key, new(atomic.Uint64))
+		t, _ = l.reasons.LoadOrStore(key, &tally{reasonKey: key})
 	}
-	c.(*atomic.Uint64).Add(n)
+	return t.(*tally)
 }
 
 // Ledger returns the sum over all rows, living and gone.
@@ -173,7 +150,7 @@ func (r *Router) Ledger() Counts {
 	defer l.mu.Unlock()
 	sum := l.past.Add(l.norow.Counts())
 	for _, c := range l.retired {
-		sum = sum.Add(c.Counts())
+		sum = sum.Add(c.figures.counts())
 	}
 	t := r.table.Load()
 	for row := range t.cells {
@@ -189,16 +166,19 @@ func (r *Router) Rows(yield func(row int, n Counts)) {
 	t := r.table.Load()
 	for row := range t.cells {
 		if c := t.cells[row].Load(); c != nil {
-			yield(row, c.Counts())
+			// A cell may have been made to judge a message and nothing more.
+			if n := c.Counts(); n.Accepted > 0 {
+				yield(row, n)
+			}
 		}
 	}
 }
 
 // Reasons yields how often a message was refused or dropped, by reason.
 func (r *Router) Reasons(yield func(v Verdict, why Reason, n uint64)) {
-	r.ledger.reasons.Range(func(k, n any) bool {
-		key := k.(reasonKey)
-		yield(key.verdict, key.reason, n.(*atomic.Uint64).Load())
+	r.ledger.reasons.Range(func(_, t any) bool {
+		n := t.(*tally)
+		yield(n.verdict, n.reason, n.n.Load())
 		return true
 	})
 }

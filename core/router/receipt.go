@@ -5,6 +5,8 @@ import "sync/atomic"
 // Receipt tells a publisher when its message is safe: complete when every
 // durable target has it on disk.
 type Receipt struct {
+	// open counts the targets that hold it, and the port while it hands the
+	// message to them: so it is not complete before the last of them has it.
 	open atomic.Int32
 	then atomic.Pointer[func()]
 }
@@ -17,7 +19,8 @@ func (r *Receipt) Done() {
 	}
 }
 
-// Complete tells whether nobody holds the receipt any more.
+// Complete tells whether nobody holds the receipt any more. Once that is so it
+// stays so.
 func (r *Receipt) Complete() bool { return r.open.Load() == 0 }
 
 // Then has f called once, when the receipt is complete: at once if it is, or

@@ -80,11 +80,13 @@ type table struct {
 	gate       Gate
 	generation uint64 // counts the tables; 1 is the first
 	cells      []atomic.Pointer[Cell]
+	gone       bool // another table is in force; guarded by ledger.mu
 }
 
 // New returns a router whose table is empty: it refuses everything.
 func New(log *slog.Logger) *Router {
 	r := &Router{log: log.With("component", "router")}
+	r.ledger.norow = newCell()
 	r.table.Store(&table{gate: closed{}})
 	return r
 }
@@ -102,10 +104,8 @@ func (r *Router) SetGate(g Gate) (generation uint64) {
 	defer r.swap.Unlock()
 	old := r.table.Load()
 	next := &table{gate: g, generation: old.generation + 1, cells: make([]atomic.Pointer[Cell], g.Len())}
-	r.ledger.carry(old, next)
-	r.table.Store(next)
+	r.replace(old, next)
 	r.generation.Add(1)
-	r.told.forget()
 	return next.generation
 }
 
@@ -128,18 +128,7 @@ func (r *Router) Judge(from message.Endpoint, topic string, to message.Endpoint)
 	if !ok {
 		return nil, false
 	}
-	return t.cell(row), true
-}
-
-// cell returns the cell of a row, made when the row is first used: most rows of
-// a large table never are.
-func (t *table) cell(row int) *Cell {
-	slot := &t.cells[row]
-	if c := slot.Load(); c != nil {
-		return c
-	}
-	slot.CompareAndSwap(nil, &Cell{})
-	return slot.Load()
+	return r.cell(t, row), true
 }
 
 // closed is the gate without rows.

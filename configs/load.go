@@ -1,0 +1,124 @@
+package configs
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+
+	"greengate/subscriptions"
+)
+
+// Load reads and checks a group file. The error is Faults when the file could
+// be read, and has every fault of it.
+func Load(file string) (*Config, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the group file: %w", err)
+	}
+	defer f.Close()
+	// One byte more than a file may have is enough to refuse it.
+	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the group file: %w", err)
+	}
+	return Parse(file, data)
+}
+
+// Parse is Load for a file that has been read. Relative paths in it are
+// relative to the folder of the name, and stay as they are when the name is
+// empty.
+func Parse(name string, data []byte) (*Config, error) {
+	_, c, err := parse(name, data)
+	return c, err
+}
+
+// parse is Parse that also returns the tree of the file.
+func parse(name string, data []byte) (*report, *Config, error) {
+	r := newReport(name)
+	c := Default()
+	r.parse(data)
+	if r.root == nil {
+		return nil, nil, r.err()
+	}
+	d := newDecoder(r)
+	d.value(r.root, reflect.ValueOf(&c).Elem(), false)
+	if d.aliased >= maxAliased { // what was read is not what the file says
+		return nil, nil, r.err()
+	}
+	c.adminPage = r.has("admin", "listen") && c.Admin.Listen != ""
+	c.shadows = r.has("own_shadows") || c.usesShadows()
+	if name != "" {
+		abs, err := filepath.Abs(name)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read the group file: %w", err)
+		}
+		c.File = abs
+	}
+	(&checker{report: r, c: &c}).all()
+	if err := r.err(); err != nil {
+		return nil, nil, err
+	}
+	r.warnings.sort()
+	c.Warnings = r.warnings
+	return r, &c, nil
+}
+
+// resolve makes the paths of the file absolute.
+func (c *Config) resolve() {
+	if c.File == "" {
+		return
+	}
+	dir := filepath.Dir(c.File)
+	resolve := func(p *string) {
+		if !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+	resolve(&c.Data)
+	resolve(&c.PKI.Dir)
+	for i := range c.Functions {
+		resolve(&c.Functions[i].Dir)
+	}
+	if c.Cloud != nil {
+		resolve(&c.Cloud.Certificate)
+		resolve(&c.Cloud.Key)
+		resolve(&c.Cloud.CA)
+	}
+}
+
+// usesShadows tells whether a device or a row says something of shadows.
+func (c *Config) usesShadows() bool {
+	isShadow := func(end string) bool { return end == "shadow" }
+	return slices.ContainsFunc(c.Devices, func(d Device) bool { return d.Shadow != "sync" || d.OwnShadows != nil }) ||
+		slices.ContainsFunc(c.Subscriptions, func(r subscriptions.Row) bool {
+			return r.Shadow != "" || slices.ContainsFunc(r.From, isShadow) || slices.ContainsFunc(r.To, isShadow)
+		})
+}
+
+// Unserved says in plain words, a line for each, which parts of the file this
+// build reads and checks, but does not serve.
+func (c *Config) Unserved() []string {
+	var lines []string
+	say := func(section, what string) {
+		lines = append(lines, fmt.Sprintf("%s: this build does not serve %s yet; what the file says of it is checked and otherwise left alone", section, what))
+	}
+	if c.adminPage {
+		say("admin.listen", "the status page")
+	}
+	if c.shadows {
+		say("own_shadows, devices, subscriptions", "shadows")
+	}
+	if c.GPIO != nil {
+		say("gpio", "pins and sensors")
+	}
+	if len(c.Functions) > 0 {
+		say("functions", "local functions")
+	}
+	if c.Cloud != nil {
+		say("cloud", "the connection to AWS IoT Core")
+	}
+	return lines
+}

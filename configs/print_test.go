@@ -1,0 +1,75 @@
+package configs
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// What --print shows is read back as the same configuration.
+func TestPrintRoundTrip(t *testing.T) {
+	for _, file := range testFiles(t, "*.good.yml") {
+		c, err := Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := c.Print(&b); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Parse("/elsewhere/group.yaml", b.Bytes())
+		if err != nil {
+			t.Errorf("%s: %v\n%s", file, err, b.String())
+			continue
+		}
+		if !reflect.DeepEqual(normal(again), normal(c)) {
+			t.Errorf("%s\ngot  %+v\nwant %+v\n%s", file, again, c, b.String())
+		}
+	}
+}
+
+func TestPrintIsForPeople(t *testing.T) {
+	c := mustParse(t, head+"devices: [{thing: A}]\nsubscriptions: [{from: A, topic: t, to: [cloud], ttl: 7d}]\nfunctions: [{name: f, command: [x], memory: 64MiB}]\n")
+	var b strings.Builder
+	if err := c.Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"  - {thing: A, shadow: sync}", "  - {from: A, topic: t, to: cloud, ttl: 168h}", "  - {name: f, command: [x], timeout: 3s, memory: 64MiB}",
+		"  listen: ['0.0.0.0:8883']", "own_shadows: true", "  strict_subscribe: false",
+	} {
+		if !strings.Contains(b.String(), line+"\n") {
+			t.Errorf("%q is not in\n%s", line, b.String())
+		}
+	}
+}
+
+// normal is the essence in which an empty list is no list.
+func normal(c *Config) Config {
+	e := essence(c)
+	var drop func(reflect.Value)
+	drop = func(v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Slice:
+			if v.Len() == 0 {
+				v.SetZero()
+			}
+			for i := range v.Len() {
+				drop(v.Index(i))
+			}
+		case reflect.Struct:
+			for i := range v.NumField() {
+				if v.Type().Field(i).IsExported() {
+					drop(v.Field(i))
+				}
+			}
+		case reflect.Pointer:
+			if !v.IsNil() {
+				drop(v.Elem())
+			}
+		}
+	}
+	drop(reflect.ValueOf(&e))
+	return e
+}

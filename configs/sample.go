@@ -1,0 +1,66 @@
+package configs
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"strconv"
+	"strings"
+	"text/template"
+)
+
+// SchemaFile is the name of the JSON Schema that the sample names for editors;
+// it belongs beside the group file.
+const SchemaFile = "group.schema.json"
+
+//go:embed group.yaml.tmpl
+var sampleText string
+
+var sampleTemplate = template.Must(template.New("group.yaml").Parse(sampleText))
+
+// SampleOptions are what differs from site to site. Empty fields take the
+// defaults.
+type SampleOptions struct {
+	Group, Core string
+	Data, PKI   string // folders
+	// Broker and Discovery are the addresses to listen on.
+	Broker, Discovery []string
+	Quiet             bool // no DNS-SD announcement
+}
+
+// Sample returns the commented group file of a new site. It teaches every key,
+// has no devices and no rows, and is checked: options that make no legal file
+// are an error (Faults).
+func Sample(o SampleOptions) ([]byte, error) {
+	d := Default()
+	or := func(s, otherwise string) string {
+		if s == "" {
+			s = otherwise
+		}
+		return quoteScalar(s)
+	}
+	list := func(given, otherwise []string) string {
+		if len(given) == 0 {
+			given = otherwise
+		}
+		words := make([]string, len(given))
+		for i, s := range given {
+			words[i] = strconv.Quote(s)
+		}
+		return "[" + strings.Join(words, ", ") + "]"
+	}
+	var b bytes.Buffer
+	err := sampleTemplate.Execute(&b, map[string]any{
+		"Group": or(o.Group, "home"), "Core": or(o.Core, "gateway_Core"),
+		"Data": or(o.Data, d.Data), "PKI": or(o.PKI, d.PKI.Dir),
+		"Broker": list(o.Broker, d.Broker.Listen), "Discovery": list(o.Discovery, d.Discovery.Listen),
+		"Announce": !o.Quiet,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("write the sample: %w", err)
+	}
+	if _, err := Parse("", b.Bytes()); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}

@@ -1,0 +1,112 @@
+package discovery
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Waits between attempts to accept while the system has no file descriptors or
+// memory for another connection.
+const (
+	acceptPauseMin = 5 * time.Millisecond
+	acceptPauseMax = time.Second
+)
+
+// accept serves the connections of l until ctx ends, and returns when the last
+// of them is done.
+func (s *Server) accept(ctx, hard context.Context, l net.Listener) {
+	defer context.AfterFunc(ctx, func() { l.Close() })()
+	var conns sync.WaitGroup
+	defer conns.Wait()
+	slots := make(chan struct{}, s.limits.conns)
+	// While more than half of the slots are taken nobody keeps one for a next
+	// request: newcomers go before the idle. (One slot is taken by the loop
+	// below, for the connection that it waits for.)
+	roomy := func() bool { return len(slots)-1 <= cap(slots)/2 }
+
+	var pause time.Duration
+	for {
+		// A slot first, a connection then: what finds none waits in the
+		// kernel's queue and costs us nothing.
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		conn, err := l.Accept()
+		if err != nil {
+			<-slots
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if pause == 0 {
+				s.log.Error("cannot accept discovery connections", "address", l.Addr().String(), "err", err)
+			}
+			pause = min(max(2*pause, acceptPauseMin), acceptPauseMax)
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		if pause > 0 {
+			pause = 0
+			s.log.Info("accepts discovery connections again", "address", l.Addr().String())
+		}
+		conns.Go(func() {
+			defer func() { <-slots }()
+			s.serve(ctx, hard, conn, roomy)
+		})
+	}
+}
+
+// serve runs the handshake of one connection and then, by ALPN, hands it to the
+// broker or answers HTTP on it.
+func (s *Server) serve(ctx, hard context.Context, raw net.Conn, roomy func() bool) {
+	conn := tls.Server(raw, s.tls)
+	raw.SetDeadline(time.Now().Add(s.limits.handshake))
+	if err := conn.HandshakeContext(ctx); err != nil {
+		s.refuseHandshake(raw, err)
+		raw.Close()
+		return
+	}
+	raw.SetDeadline(time.Time{})
+	if speaksMQTT(conn.ConnectionState().NegotiatedProtocol) {
+		go s.o.MQTT(conn)
+		return
+	}
+	s.converse(ctx, hard, conn, roomy)
+}
+
+// refuseHandshake records why there is no connection. Who speaks HTTP without
+// TLS is told so, as it is mostly a person with a URL.
+func (s *Server) refuseHandshake(raw net.Conn, err error) {
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) && record.Conn != nil && plainHTTP(record.RecordHeader) {
+		w := newResponse()
+		writeError(w, http.StatusBadRequest, "this port speaks HTTPS; use https:// and a device certificate")
+		w.closes = true
+		raw.Write(w.encode(http.MethodGet))
+		linger(raw)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) {
+		return // a port scan, a health check, our own end
+	}
+	s.stats.refuse(refusal{reason: reasonHandshake, remote: raw.RemoteAddr().String(), err: err})
+}
+
+// plainHTTP says whether a would-be TLS record begins like an HTTP request
+// line.
+func plainHTTP(start [5]byte) bool {
+	switch string(start[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "DELET", "OPTIO":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,139 @@
+package subscriptions
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"greengate/core/message"
+)
+
+// checkTopic checks the topic filter of a row and its placeholders.
+func (c *checker) checkTopic(from, to []endSpec) {
+	topic := c.row.Topic
+	if topic == "" {
+		c.fault("topic", "", "a row has topic and to, or shadow: THING", "topic is missing")
+		return
+	}
+	if err := message.CheckFilter(topic); err != nil {
+		c.fault("topic", topic, "+ stands for one whole level, # for all the rest", "%v", err)
+		return
+	}
+	if err := checkHoles(topic); err != nil {
+		c.fault("topic", topic, "write ${from} or ${to}", "%v", err)
+		return
+	}
+	c.checkHole(fromHole, "from", from)
+	c.checkHole(toHole, "to", to)
+}
+
+// checkHole sees to it that the placeholder has a meaning for all ends of its
+// side.
+func (c *checker) checkHole(hole, side string, specs []endSpec) {
+	if !strings.Contains(c.row.Topic, hole) {
+		return
+	}
+	for _, s := range specs {
+		if !s.deviceLike() {
+			c.fault("topic", c.row.Topic, "write a row of its own for "+s.String(),
+				"%s is the thing name of a device, and %s names %s", hole, side, s)
+			return
+		}
+	}
+}
+
+// checkShadowRow checks a row for the shadows of a thing.
+func (c *checker) checkShadowRow(from []endSpec) {
+	r := c.row
+	const either = "a row has topic and to, or shadow: THING"
+	if r.Topic != "" {
+		c.fault("topic", r.Topic, either, "topic stands beside shadow")
+	}
+	if r.To != nil {
+		c.fault("to", strings.Join(r.To, ", "), either, "to stands beside shadow")
+	}
+	for _, s := range from {
+		if s.kind == message.Shadow {
+			c.fault("from", "shadow", "from is who uses the shadow: it gets the answers too", "the shadow service does not use shadows")
+		}
+	}
+	if err := message.CheckThing(r.Shadow); err != nil {
+		c.fault("shadow", r.Shadow, "write the name of a thing", "%v", err)
+	} else if has, ok := c.shadows[r.Shadow]; ok && !has {
+		c.warn("shadow", r.Shadow, "the device has shadow: none", "%q has no shadow", r.Shadow)
+	}
+	if r.May != nil && len(r.May) == 0 {
+		c.fault("may", "", "write "+orList(opWords)+", or leave it out for all of them", "may is an empty list")
+	}
+	for i, word := range r.May {
+		key := "may"
+		if len(r.May) > 1 {
+			key = fmt.Sprintf("may[%d]", i)
+		}
+		switch {
+		case opOf(word) == 0:
+			c.fault(key, word, cmp.Or(c.like(word, "", opWords), "write "+orList(opWords)), "%q is nothing that may be done with a shadow", word)
+		case slices.Contains(r.May[:i], word):
+			c.warn(key, word, "", "%q stands there twice", word)
+		}
+	}
+}
+
+// priorities are the words of `priority`.
+var priorities = []string{"high", "normal", "low"}
+
+// checkTerms checks the keys for rows to the cloud.
+func (c *checker) checkTerms() {
+	r := c.row
+	toCloud := slices.Contains(r.To, "cloud")
+	const why = "it is for messages that wait for the cloud"
+	switch {
+	case r.Priority == "":
+	case !slices.Contains(priorities, r.Priority):
+		c.fault("priority", r.Priority, cmp.Or(c.like(r.Priority, "", priorities), "write "+orList(priorities)), "%q is no priority", r.Priority)
+	case !toCloud:
+		c.fault("priority", r.Priority, why, "priority stands in a row that does not lead to cloud")
+	}
+	switch {
+	case r.TTL == 0:
+	case r.TTL < 0:
+		c.fault("ttl", r.TTL.String(), "write a time such as 72h", "ttl is not more than 0")
+	case !toCloud:
+		c.fault("ttl", r.TTL.String(), why, "ttl stands in a row that does not lead to cloud")
+	}
+}
+
+// checkRepeated warns of a row that says what another one says.
+func (c *checker) checkRepeated(rows []Row) {
+	r := c.row
+	f := yamlRow{from: canonicalEnds(r.From), topic: r.Topic, shadow: r.Shadow, priority: r.Priority, ttl: r.TTL}
+	if r.Shadow != "" {
+		f.may = parseOps(r.May)
+	} else {
+		f.to = canonicalEnds(r.To)
+	}
+	key := f.String()
+	first, ok := c.seen[key]
+	if !ok {
+		c.seen[key] = c.index
+		return
+	}
+	c.warn("", "", "", "the row says what %s says", rowName(rows[first].Line, first))
+}
+
+// rowName names a row for people.
+func rowName(line, index int) string {
+	if line > 0 {
+		return fmt.Sprintf("line %d", line)
+	}
+	return fmt.Sprintf("row %d", index+1)
+}
+
+// orList writes words as "a, b or c".
+func orList(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+}

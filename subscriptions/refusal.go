@@ -1,0 +1,102 @@
+package subscriptions
+
+import (
+	"fmt"
+	"strings"
+
+	"greengate/core/message"
+)
+
+// refusal says why no row allows what q asks, and which row would. m is what
+// the topic is allowed for, nil for nobody.
+func (t *Table) refusal(q Query, m *Match) (reason, suggest string) {
+	if reason := t.stranger(q.From); reason != "" {
+		return reason, ""
+	}
+	if q.HasTo {
+		if reason := t.stranger(q.To); reason != "" {
+			return reason, ""
+		}
+	}
+	suggest = t.suggest(q)
+	if m != nil {
+		return fmt.Sprintf("%s lets %s publish on this topic, but to %s, not to %s",
+			t.rowName(m.First()), q.From, andList(t.explainRow(m.hits[0], q).To), q.To), suggest
+	}
+	if reason := t.shadowRefusal(q); reason != "" {
+		return reason, suggest
+	}
+	return t.nearMiss(q), suggest
+}
+
+// stranger says why e cannot be an end of any row; empty when it can.
+func (t *Table) stranger(e message.Endpoint) string {
+	if e.Kind != message.Device {
+		return "" // functions and pins are known to the rows only
+	}
+	if _, ok := t.device(e.Name); ok {
+		return ""
+	}
+	if e.Name == t.core {
+		return fmt.Sprintf("%s is the gateway itself, not a device", e)
+	}
+	names := make([]string, len(t.devices))
+	for i, d := range t.devices {
+		names[i] = d.name
+	}
+	if n := nearest(e.Name, names); n != "" {
+		return fmt.Sprintf("%s is no device of this group; did you mean %s?", e, n)
+	}
+	return fmt.Sprintf("%s is no device of this group", e)
+}
+
+// shadowRefusal explains what is particular to shadow topics; empty when that
+// is not the reason.
+func (t *Table) shadowRefusal(q Query) string {
+	s, ok := parseShadowTopic(q.Topic)
+	if !ok {
+		return ""
+	}
+	switch {
+	case s.reply && q.From.Kind != message.Shadow:
+		return "only the shadow service publishes on this topic"
+	case !s.reply && q.From.Kind == message.Shadow:
+		return "this topic is for requests to the shadow service, which sends none"
+	}
+	n, ok := t.device(s.thing)
+	if !ok {
+		return ""
+	}
+	d := &t.devices[n]
+	switch user := message.DeviceEndpoint(s.thing); {
+	case d.own == ownNone:
+		return fmt.Sprintf("%s has no shadow: it has shadow: none in %s", s.thing, place(d.line))
+	case d.own == ownByRow && (q.From == user || q.HasTo && q.To == user):
+		return fmt.Sprintf("%s may use its own shadow by rows only: it has own_shadows: false in %s", s.thing, place(d.line))
+	}
+	return ""
+}
+
+// place names the entry of a device.
+func place(line uint32) string {
+	if line == 0 {
+		return "its entry in devices"
+	}
+	return fmt.Sprintf("line %d", line)
+}
+
+// rowName names a row for people.
+func (t *Table) rowName(row int) string {
+	if t.rows[row].from == ownEnd {
+		return ownText
+	}
+	return rowName(t.Line(row), row)
+}
+
+// andList writes texts as "a, b and c".
+func andList(texts []string) string {
+	if len(texts) < 2 {
+		return strings.Join(texts, "")
+	}
+	return strings.Join(texts[:len(texts)-1], ", ") + " and " + texts[len(texts)-1]
+}

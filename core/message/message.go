@@ -5,7 +5,7 @@
 package message
 
 import (
-	"bytes"
+	"slices"
 	"strings"
 	"time"
 )
@@ -51,7 +51,7 @@ func (m *Message) Keep() *Message {
 	if m.kept == nil {
 		k := *m
 		k.Topic = strings.Clone(m.Topic)
-		k.Payload = bytes.Clone(m.Payload) // slices.Clone of nothing would hold on to the buffer
+		k.Payload = slices.Clone(m.Payload)
 		if p := m.Properties; p != nil {
 			k.Properties = p.clone()
 		}
@@ -66,7 +66,7 @@ func (p *Properties) clone() *Properties {
 		PayloadIsUTF8:   p.PayloadIsUTF8,
 		ContentType:     strings.Clone(p.ContentType),
 		ResponseTopic:   strings.Clone(p.ResponseTopic),
-		CorrelationData: bytes.Clone(p.CorrelationData),
+		CorrelationData: slices.Clone(p.CorrelationData),
 		User:            make([]UserProperty, len(p.User)),
 	}
 	for i, u := range p.User {

@@ -283,6 +283,7 @@ type outgoing struct {
 	retain bool
 	dup    bool
 	subIDs []uint32 // subscription identifiers, MQTT 5
+	table  uint64   // generation of the table that allowed it; 0: judged already
 }
 
 // publishSize returns the remaining length and, for MQTT 5, the length of the

@@ -13,61 +13,70 @@ var _ router.Subscribers = (*Broker)(nil)
 // its connection, QoS 1 and 2 there or into the queue. It never waits.
 func (b *Broker) Deliver(d *router.Delivery, hop *router.Hop) (router.Verdict, router.Reason) {
 	h := hop.Handle.(*handle)
-	cell := hop.Cell
-	if hop.Table != b.router.Generation() {
-		// The table was swapped under this route: what is enqueued now is
-		// judged by the new one.
-		var ok bool
-		if cell, ok = b.router.Judge(d.Source, d.Topic, hop.To); !ok {
-			return router.Refused, router.NoRow
-		}
-	}
 	if min(d.QoS, h.qos) == 0 {
-		return h.sess.deliver0(d, h)
+		return h.sess.deliver0(d, h, hop)
 	}
-	return h.sess.deliver(d, h, cell, hop.Table)
+	return h.sess.deliver(d, h, hop)
 }
 
-// deliver0 writes a QoS 0 message if there is a connection with room.
-func (s *session) deliver0(d *router.Delivery, h *handle) (router.Verdict, router.Reason) {
+// deliver0 writes a QoS 0 message if there is a connection with room. When the
+// table is swapped under the route, the new one judges: what is appended after
+// Recheck has passed the connection was let through by the table in force.
+func (s *session) deliver0(d *router.Delivery, h *handle, hop *router.Hop) (router.Verdict, router.Reason) {
 	c := s.live.Load()
 	if c == nil {
 		return router.Dropped, offline
 	}
-	o := outgoing{retain: h.flag(d.Message), subIDs: h.subIDs}
-	switch c.send(d.Message, &o, d, highWater) {
-	case sendOK:
-		return router.Delivered, ""
-	case sendTooLarge:
-		return router.Dropped, tooLarge
-	case sendGone:
-		return router.Dropped, offline
+	o := outgoing{retain: h.flag(d.Message), subIDs: h.subIDs, table: hop.Table}
+	for {
+		switch c.send(d.Message, &o, d, highWater) {
+		case sendOK:
+			return router.Delivered, ""
+		case sendTooLarge:
+			return router.Dropped, tooLarge
+		case sendGone:
+			return router.Dropped, offline
+		case sendFull:
+			return router.Dropped, slowReader
+		}
+		o.table = s.b.router.Generation() // sendStale
+		if _, ok := s.b.router.Judge(d.Source, d.Topic, hop.To); !ok {
+			return router.Refused, router.NoRow
+		}
 	}
-	return router.Dropped, slowReader
 }
 
 // deliver sends a QoS 1 or 2 message, or queues it in its turn.
-func (s *session) deliver(d *router.Delivery, h *handle, cell *router.Cell, table uint64) (router.Verdict, router.Reason) {
+func (s *session) deliver(d *router.Delivery, h *handle, hop *router.Hop) (router.Verdict, router.Reason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.live.Load()
 	if s.ended || c == nil && !s.persistent() {
 		return router.Dropped, offline
 	}
+	cell, table := hop.Cell, s.b.router.Generation()
+	if hop.Table != table {
+		// The table was swapped under this route, and rejudge may have passed
+		// this session already.
+		var ok bool
+		if cell, ok = s.b.router.Judge(d.Source, d.Topic, hop.To); !ok {
+			return router.Refused, router.NoRow
+		}
+	}
 	if c != nil && !c.fits(d.Message, h, min(d.QoS, h.qos)) {
 		return router.Dropped, tooLarge // [MQTT-3.1.2-25]
 	}
+	now := c != nil && s.queue.len() == 0 && s.window.len() < c.sendMax && c.room()
+	size := sizeOf(d.Message)
+	if !now && (s.queue.len() >= maxQueued || s.queue.bytes+size > maxQueuedBytes || s.b.queued.Load()+int64(size) > maxAllQueued) {
+		return router.Dropped, queueFull
+	}
 	p := &pending{msg: d.Message.Keep(), cell: cell, h: h, table: table, qos: min(d.QoS, h.qos)}
-	if c != nil && s.queue.len() == 0 && s.window.len() < c.sendMax && c.room() {
-		cell.Queue()
+	cell.Queue()
+	if now {
 		s.transmit(c, p, d)
 		return router.Sent, ""
 	}
-	size := sizeOf(p.msg)
-	if s.queue.len() >= maxQueued || s.queue.bytes+size > maxQueuedBytes || s.b.queued.Load()+int64(size) > maxAllQueued {
-		return router.Dropped, queueFull
-	}
-	cell.Queue()
 	s.b.queued.Add(int64(size))
 	s.queue.push(p)
 	return router.Queued, ""
@@ -125,10 +134,15 @@ func (s *session) allowed(p *pending) bool {
 	return ok
 }
 
-// rejudge drops what waits under rows that a reload took away.
+// rejudge drops what waits under rows that a reload took away. When it returns,
+// no publisher is between a judgement by an older table and the out buffer.
 func (s *session) rejudge() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if c := s.live.Load(); c != nil {
+		c.mu.Lock() // deliver0 compares tables under it
+		defer c.mu.Unlock()
+	}
 	before := s.queue.bytes
 	s.queue.filter(func(p *pending) bool {
 		if s.allowed(p) {

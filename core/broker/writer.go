@@ -20,10 +20,12 @@ const (
 	sendFull
 	sendTooLarge
 	sendGone
+	sendStale // judged by a table that is no more in force
 )
 
 // send appends a PUBLISH to the out buffer and has it written at the end of
-// d's batch. With a limit it refuses when that much lies there already.
+// d's batch. With a limit it refuses when that much lies there already, and
+// with o.table when another table is in force.
 func (c *conn) send(m *message.Message, o *outgoing, d *router.Delivery, limit int) sendResult {
 	remaining, props := publishSize(m, o, c.v5)
 	if remaining+1+varintSize(remaining) > c.maxSize {
@@ -36,6 +38,8 @@ func (c *conn) send(m *message.Message, o *outgoing, d *router.Delivery, limit i
 		return sendGone
 	case limit > 0 && len(c.out) >= limit:
 		return sendFull
+	case o.table != 0 && o.table != c.b.router.Generation():
+		return sendStale
 	}
 	c.grow()
 	c.out = appendPublish(c.out, m, o, c.v5, remaining, props)

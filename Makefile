@@ -1,0 +1,44 @@
+# greengate: `make run` shows it, `make test` proves it. Both do all of their own
+# set-up; Go is the one thing that must be there.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test build bench lint clean compiler clients
+
+# The version comes from git here, so Go need not ask git a second time: it
+# would refuse to build in a clone that belongs to another user.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+BUILD   := go build -trimpath -buildvcs=false -ldflags '-X main.release=$(VERSION)'
+SITE    := demo-site
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## build, make a demo site (the first time), and run it with demo devices
+	$(BUILD) -o bin/demo ./cmd/demo
+	@bin/demo site $(SITE)
+
+test: lint clients ## vet, staticcheck and all tests, with the real clients
+	go test -race ./...
+
+build: compiler ## build bin/greengate
+	$(BUILD) -o bin/greengate ./cmd/greengate
+
+bench: compiler ## measure, beside raw mochi in the same run
+	@mkdir -p bin
+	go test -run '^$$' -bench . -timeout 15m ./... | tee bin/bench.txt
+	@GREENGATE_BENCH_RESULTS=$(CURDIR)/bin/bench.txt go test -count 1 -v -run '^$$' ./cmd/greengate
+
+lint: compiler ## gofmt, go vet and staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+		[ -z "$$unformatted" ] || { echo "not gofmt-ed:" $$unformatted >&2; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+clean: ## remove what was built and the demo site, with its keys
+	rm -rf bin $(SITE) $(SITE).new cmd/greengate/testdata/clients/node_modules
+
+compiler:
+	@cmd/demo/setup.sh compiler
+
+clients:
+	@cmd/demo/setup.sh clients

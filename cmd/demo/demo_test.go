@@ -1,0 +1,299 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The demo as a person meets it: the built programs, started and stopped as
+// from a terminal.
+
+const patience = 30 * time.Second
+
+// programs builds both programs once, beside the test binary: the go command
+// removes that folder when the tests are over.
+var programs = sync.OnceValues(func() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(filepath.Dir(self), "bin")
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		return "", err
+	}
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", bin+"/", ".", "../greengate").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the programs: %w\n%s", err, out)
+	}
+	return bin, nil
+})
+
+// show is one run of `demo site`.
+type show struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	lines chan string
+	all   []string
+	gone  chan struct{}
+}
+
+// play starts the demo in a process group of its own, as a shell does.
+func play(t *testing.T, site string, broker, discovery int) *show {
+	t.Helper()
+	bin, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &show{t: t, lines: make(chan string, 4096), gone: make(chan struct{})}
+	s.cmd = exec.Command(filepath.Join(bin, "demo"), "site", "-broker", at(broker), "-discovery", at(discovery), site)
+	s.cmd.Dir = filepath.Dir(site)
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Stderr = s.cmd.Stdout
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		scan := bufio.NewScanner(out)
+		for scan.Scan() {
+			s.lines <- scan.Text()
+		}
+		close(s.lines)
+		_ = s.cmd.Wait()
+		close(s.gone)
+	}()
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Kill()
+		<-s.gone
+		if t.Failed() {
+			t.Logf("the demo printed:\n%s", strings.Join(s.all, "\n"))
+		}
+	})
+	return s
+}
+
+// until reads lines up to the first that holds all the words, and returns it.
+func (s *show) until(words ...string) string {
+	s.t.Helper()
+	limit := time.After(patience)
+	for {
+		select {
+		case line, more := <-s.lines:
+			if !more {
+				s.t.Fatalf("the demo ended before a line with %q", words)
+			}
+			s.all = append(s.all, line)
+			found := true
+			for _, w := range words {
+				found = found && strings.Contains(line, w)
+			}
+			if found {
+				return line
+			}
+		case <-limit:
+			s.t.Fatalf("no line with %q within %v", words, patience)
+		}
+	}
+}
+
+// ends waits for the end of the demo, which must have that exit code and leave
+// no process behind.
+func (s *show) ends(code int, site string) {
+	s.t.Helper()
+	limit := time.After(patience)
+	for ended := false; !ended; {
+		select {
+		case line, more := <-s.lines:
+			if ended = !more; more {
+				s.all = append(s.all, line)
+			}
+		case <-limit:
+			s.t.Fatalf("the demo did not end within %v", patience)
+		}
+	}
+	<-s.gone
+	if got := s.cmd.ProcessState.ExitCode(); got != code {
+		s.t.Errorf("the demo ended with %v, want exit code %d", s.cmd.ProcessState, code)
+	}
+	if left := processesOf(s.t, site); len(left) > 0 {
+		s.t.Errorf("processes are left behind: %v", left)
+	}
+}
+
+// processesOf finds the running processes in whose command line the site is.
+func processesOf(t *testing.T, site string) (found map[int]string) {
+	t.Helper()
+	found = map[int]string{}
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(text), site) {
+			continue
+		}
+		var pid int
+		if _, err := fmt.Sscanf(file, "/proc/%d/cmdline", &pid); err == nil && pid != os.Getpid() {
+			found[pid] = strings.ReplaceAll(string(text), "\x00", " ")
+		}
+	}
+	return found
+}
+
+// freePort finds a port of the loopback address that nobody listens at, and the
+// next one likewise. It looks below the ports that Linux gives to outgoing
+// connections, since one of those could take it before the gateway does.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for range 1000 {
+		if p := 20000 + rand.IntN(12000); free(at(p)) && free(at(p+1)) {
+			return p
+		}
+	}
+	t.Fatal("no port is free")
+	return 0
+}
+
+func at(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	site := filepath.Join(t.TempDir(), "demo-site")
+	s := play(t, site, freePort(t), freePort(t))
+	s.until("demo", "making a demo site")
+	s.until("intruder", "discovery with a forged certificate", "refused, 401")
+	s.until("intruder", "MQTT with a forged certificate", "refused, CONNACK 0x87")
+	s.until("intruder", "published 99.9", "refused, PUBACK 0x87")
+	s.until("gate ", "delivered", "sensor", temperatureTopic, "display")
+	s.until("display", "heard "+temperatureTopic)
+	s.until("intruder", "listened to #", "heard nothing")
+	for _, line := range s.all {
+		for _, breach := range []string{"IT ANSWERED", "IT IS CONNECTED", "IT WAS TAKEN", "HEARD", temperatureTopic + ": 99.9"} {
+			if strings.Contains(line, breach) {
+				t.Errorf("the intruder got through: %s", line)
+			}
+		}
+	}
+
+	// Ctrl-C on a terminal: SIGINT to the whole process group.
+	if err := syscall.Kill(-s.cmd.Process.Pid, syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	s.ends(0, site)
+
+	// The second time it is there already, and a process that dies ends it all.
+	s = play(t, site, freePort(t), freePort(t)) // the site keeps its own
+	s.until("display", "heard "+temperatureTopic)
+	for _, line := range s.all {
+		if strings.Contains(line, "making a demo site") {
+			t.Errorf("the site was made a second time: %s", line)
+		}
+	}
+	for pid, command := range processesOf(t, site) {
+		if strings.Contains(command, "demo sensor") {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	s.ends(1, site)
+	if last := strings.Join(s.all, "\n"); !strings.Contains(last, "sensor ended by itself") {
+		t.Error("the demo does not say who ended")
+	}
+}
+
+func TestDemoThatIsKilledLeavesNobody(t *testing.T) {
+	t.Parallel()
+	site := filepath.Join(t.TempDir(), "demo-site")
+	s := play(t, site, freePort(t), freePort(t))
+	s.until("display", "heard "+temperatureTopic)
+	if err := s.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	limit := time.After(patience)
+	for len(processesOf(t, site)) > 0 {
+		select {
+		case <-limit:
+			t.Fatalf("processes are left behind: %v", processesOf(t, site))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func TestDemoTakesTheNextFreePort(t *testing.T) {
+	t.Parallel()
+	site, port := filepath.Join(t.TempDir(), "demo-site"), freePort(t)
+	l, err := net.Listen("tcp", at(port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s := play(t, site, port, freePort(t))
+	s.until(at(port)+" is in use", at(port+1))
+	s.until("display", "connected to "+at(port+1))
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	s.ends(0, site)
+
+	// In a site that is there the port stands in the file, and stays.
+	taken, err := net.Listen("tcp", at(port+1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	s = play(t, site, port, freePort(t))
+	s.until(at(port+1)+" is in use", "broker.listen")
+	s.ends(1, site)
+}
+
+// TestDemoHints types the commands that the demo prints.
+func TestDemoHints(t *testing.T) {
+	t.Parallel()
+	site := filepath.Join(t.TempDir(), "demo-site")
+	s := play(t, site, freePort(t), freePort(t))
+	s.until("demo", "try next")
+	for _, want := range []string{"sensor", "intruder", "wall"} {
+		_, command, _ := strings.Cut(s.until("demo", " --"), "|")
+		typed := exec.Command("sh", "-c", command)
+		typed.Dir = s.cmd.Dir
+		out, err := typed.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		typed.Stderr = typed.Stdout
+		if err := typed.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// The third goes on until it is ended; the others end by themselves.
+		timer := time.AfterFunc(patience, func() { _ = typed.Process.Kill() })
+		printed, heard := "", false
+		for scan := bufio.NewScanner(out); !heard && scan.Scan(); {
+			printed += scan.Text() + "\n"
+			heard = strings.HasPrefix(scan.Text(), "heard "+temperatureTopic)
+		}
+		if heard {
+			for pid, command := range processesOf(t, site) {
+				if strings.Contains(command, "--thing wall") && !strings.Contains(command, "sh -c") {
+					_ = syscall.Kill(pid, syscall.SIGTERM)
+				}
+			}
+		}
+		err = typed.Wait()
+		timer.Stop()
+		if err != nil || !strings.Contains(printed, want) || heard != (want == "wall") {
+			t.Errorf("%s\nended with %v and printed\n%s", command, err, printed)
+		}
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	s.ends(0, site)
+}

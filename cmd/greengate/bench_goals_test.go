@@ -1,0 +1,146 @@
+package main_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"text/tabwriter"
+)
+
+// goal is one figure of a benchmark and what it is held against.
+type goal struct {
+	what      string
+	benchmark string // with its sub-benchmark
+	metric    string // the unit that the benchmark reports it in
+	limit     float64
+	least     bool // limit is the least that will do; otherwise the most
+}
+
+// goals are those of the project, for all its packages.
+var goals = []goal{
+	{what: "gate, lookup of 10 rows, ns", benchmark: "Lookup/rows=10", metric: "ns/op", limit: 1000},
+	{what: "gate, lookup of 1,000 rows, ns", benchmark: "Lookup/rows=1000", metric: "ns/op", limit: 1000},
+	{what: "gate, lookup of 100,000 rows, ns", benchmark: "Lookup/rows=100000", metric: "ns/op", limit: 1000},
+	{what: "gate, 100,000 rows against 10", benchmark: "LookupRatio", metric: "ratio", limit: 1.2},
+	{what: "gate, memory of a row, bytes", benchmark: "TableMemory", metric: "bytes/row", limit: 200},
+	{what: "gate, new route with its targets, ns", benchmark: "NewRoute/rows=100000", metric: "ns/op", limit: 1000},
+	{what: "gate, cached route, ns", benchmark: "CachedRoute/rows=100000", metric: "ns/op", limit: 50},
+	{what: "gate, cached route, allocations", benchmark: "CachedRoute/rows=100000", metric: "allocs/op", limit: 0},
+	{what: "CPU of a message against mochi, QoS 0", benchmark: "Delivered/qos0", metric: "of-mochi", limit: 0.2},
+	{what: "CPU of a message against mochi, QoS 1", benchmark: "Delivered/qos1", metric: "of-mochi", limit: 0.2},
+	{what: "rate beside a stuck subscriber against without", benchmark: "StuckSubscriber", metric: "of-rate", limit: 0.9, least: true},
+	{what: "start with 1,000 devices and 10,000 rows, ms", benchmark: "Start", metric: "ms/start", limit: 1000},
+	{what: "memory of that group, idle, MB", benchmark: "Memory", metric: "idle-MB", limit: 25},
+	{what: "memory with its 1,000 devices connected, MB", benchmark: "Memory", metric: "connected-MB", limit: 90},
+}
+
+// benchResults is the environment that makes this test binary the printer of
+// the table: the file that holds the output of `go test -bench`.
+const benchResults = "GREENGATE_BENCH_RESULTS"
+
+func init() {
+	name := os.Getenv(benchResults)
+	if name == "" {
+		return
+	}
+	f, err := os.Open(name)
+	if err == nil {
+		err = printGoals(os.Stdout, f)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// benchmarkLine is a line such as "BenchmarkX/y-2  100  7 ns/op  2 other".
+var benchmarkLine = regexp.MustCompile(`^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+(.*)`)
+
+// printGoals holds the output of `go test -bench` against the goals. The error
+// says that a benchmark failed or was not there; a goal that is missed is none,
+// since another machine has other figures.
+func printGoals(w io.Writer, results io.Reader) error {
+	figures := map[string]float64{} // by benchmark and metric, with a blank between
+	failed := false
+	lines := bufio.NewScanner(results)
+	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), "FAIL") {
+			failed = true
+		}
+		m := benchmarkLine.FindStringSubmatch(lines.Text())
+		if m == nil {
+			continue
+		}
+		for words := strings.Fields(m[2]); len(words) > 1; words = words[2:] {
+			if v, err := strconv.ParseFloat(words[0], 64); err == nil {
+				figures[m[1]+" "+words[1]] = v
+			}
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	missing := 0
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "what\tgoal\tmeasured\t")
+	for _, g := range goals {
+		bound := "at most"
+		if g.least {
+			bound = "at least"
+		}
+		measured, verdict := "-", "NOT MEASURED"
+		if v, ok := figures[g.benchmark+" "+g.metric]; !ok {
+			missing++
+		} else {
+			measured, verdict = strconv.FormatFloat(v, 'g', 4, 64), "met"
+			if v != g.limit && v > g.limit != g.least {
+				verdict = "MISSED"
+			}
+		}
+		fmt.Fprintf(t, "%s\t%s %g\t%s\t%s\n", g.what, bound, g.limit, measured, verdict)
+	}
+	switch err := t.Flush(); {
+	case err != nil:
+		return err
+	case failed:
+		return fmt.Errorf("a benchmark failed, see above")
+	case missing > 0:
+		return fmt.Errorf("%d figures are missing", missing)
+	}
+	return nil
+}
+
+func TestPrintGoals(t *testing.T) {
+	const results = `pkg: greengate/cmd/greengate
+BenchmarkDelivered/qos0-2   1   0.4 cpu-us/msg   0.07 of-mochi
+BenchmarkDelivered/qos1     1   0.3 of-mochi
+BenchmarkStuckSubscriber-16 1   0.95 of-rate
+BenchmarkCachedRoute/rows=100000-2 1000   49.5 ns/op   0 B/op   0 allocs/op
+ok   greengate/cmd/greengate   60s
+`
+	var out strings.Builder
+	if err := printGoals(&out, strings.NewReader(results)); err == nil || !strings.Contains(err.Error(), "missing") {
+		t.Errorf("most figures are missing: got error %v", err)
+	}
+	for _, want := range []string{
+		`mochi, QoS 0 +at most 0.2 +0.07 +met\n`,
+		`mochi, QoS 1 +at most 0.2 +0.3 +MISSED\n`,
+		`stuck subscriber against without +at least 0.9 +0.95 +met\n`,
+		`cached route, ns +at most 50 +49.5 +met\n`,
+		`cached route, allocations +at most 0 +0 +met\n`,
+		`idle, MB +at most 25 +- +NOT MEASURED\n`,
+	} {
+		if !regexp.MustCompile(want).MatchString(out.String()) {
+			t.Errorf("%q is not in:\n%s", want, &out)
+		}
+	}
+	if err := printGoals(io.Discard, strings.NewReader(results+"FAIL\n")); err == nil || !strings.Contains(err.Error(), "failed") {
+		t.Errorf("a benchmark failed: got error %v", err)
+	}
+}

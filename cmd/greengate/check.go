@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"greengate/configs"
+)
+
+// checked is the answer of `check --json`.
+type checked struct {
+	File     string         `json:"file"`
+	Valid    bool           `json:"valid"`
+	Devices  int            `json:"devices"`
+	Rows     int            `json:"rows"`
+	Faults   []checkedFault `json:"faults"`
+	Warnings []checkedFault `json:"warnings"`
+	Unserved []string       `json:"unserved"`
+}
+
+type checkedFault struct {
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Path    string `json:"path"`
+	Problem string `json:"problem"`
+	Value   string `json:"value"`
+	Hint    string `json:"hint"`
+}
+
+func newCheck(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "validate the group file as run would, every fault at once",
+		Args:  cobra.NoArgs,
+	}
+	print := cmd.Flags().Bool("print", false, "print the effective configuration")
+	asJSON := jsonFlag(cmd)
+	cmd.MarkFlagsMutuallyExclusive("print", "json")
+	cmd.RunE = action(func(*cobra.Command, []string) error {
+		c, err := a.load()
+		var faults configs.Faults
+		if *asJSON && (err == nil || errors.As(err, &faults)) {
+			return errors.Join(a.printJSON(a.checked(c, faults)), err)
+		}
+		if err != nil {
+			return err
+		}
+		for _, w := range c.Warnings {
+			a.complain(w)
+		}
+		for _, text := range c.Unserved() {
+			a.complain(errors.New(text))
+		}
+		if *print {
+			return c.Print(a.stdout)
+		}
+		_, err = fmt.Fprintf(a.stdout, "%s is valid: %d devices, %d rows\n", a.config, len(c.Devices), len(c.Subscriptions))
+		return err
+	})
+	return cmd
+}
+
+// checked makes the JSON form; c is nil when there are faults.
+func (a *app) checked(c *configs.Config, faults configs.Faults) checked {
+	answer := checked{File: a.config, Valid: c != nil, Faults: faultList(faults), Warnings: faultList(nil), Unserved: []string{}}
+	if c != nil {
+		answer.Devices, answer.Rows = len(c.Devices), len(c.Subscriptions)
+		answer.Warnings = faultList(c.Warnings)
+		answer.Unserved = append(answer.Unserved, c.Unserved()...)
+	}
+	return answer
+}
+
+func faultList(faults configs.Faults) []checkedFault {
+	list := make([]checkedFault, len(faults))
+	for i, f := range faults {
+		list[i] = checkedFault{f.Line, f.Column, f.Path, f.Problem, f.Value, f.Hint}
+	}
+	return list
+}

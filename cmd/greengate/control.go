@@ -1,0 +1,67 @@
+package main
+
+import (
+	"net/http"
+
+	"greengate/core/admin"
+	"greengate/core/admin/client"
+	"greengate/core/message"
+	"greengate/core/router"
+)
+
+// serveAdmin hangs the gateway's answers on the control socket.
+func (g *gateway) serveAdmin() {
+	for _, report := range []admin.ReporterFunc{
+		g.reportSite, g.reportDevices, g.reportLedger, g.reportRoutes, g.reportListeners, g.reportFaults,
+	} {
+		g.admin.Register(report)
+	}
+	g.admin.Handle("POST /v1/reload", http.HandlerFunc(g.answerReload))
+	g.admin.Handle("GET /v1/explain", http.HandlerFunc(g.answerExplain))
+	g.admin.Handle("GET /v1/watch", admin.WatchHandler(g.subscribe))
+}
+
+func (g *gateway) answerReload(w http.ResponseWriter, _ *http.Request) {
+	generation, err := g.reload()
+	if err != nil {
+		admin.Refuse(w, http.StatusUnprocessableEntity, err)
+		return
+	}
+	admin.Answer(w, http.StatusOK, client.Reloaded{Generation: generation})
+}
+
+func (g *gateway) answerExplain(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	e, err := explain(g.current().table, q.Get("from"), q.Get("topic"), q.Get("to"))
+	if err != nil {
+		admin.Refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	admin.Answer(w, http.StatusOK, e)
+}
+
+// subscribe attaches a watcher to the router.
+func (g *gateway) subscribe(filter string, deliver func(client.Event)) (cancel func(), err error) {
+	if filter != "" {
+		if err := message.CheckFilter(filter); err != nil {
+			return nil, err
+		}
+	}
+	return g.router.Watch(func(e router.Event) {
+		if filter != "" && !message.Match(filter, e.Topic) {
+			return
+		}
+		deliver(client.Event{
+			Time: e.Time, Verdict: e.Verdict.String(), Reason: string(e.Reason),
+			From: e.From.String(), Topic: e.Topic, To: target(e.To), Bytes: e.Bytes,
+		})
+	}), nil
+}
+
+// target names an endpoint; empty when there is none.
+func target(e message.Endpoint) string {
+	if e == (message.Endpoint{}) {
+		return ""
+	}
+	return e.String()
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"greengate/configs"
+	"greengate/core/admin/client"
+)
+
+// load reads the group file; its faults are wrong input.
+func (a *app) load() (*configs.Config, error) {
+	c, err := configs.Load(a.config)
+	if err != nil {
+		return nil, inputError{a.explainMissing(err)}
+	}
+	return c, nil
+}
+
+// explainMissing says how to name the group file if err is that it is missing.
+func (a *app) explainMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: no such file (name the group file with --config or $GREENGATE_CONFIG)", a.config)
+	}
+	return err
+}
+
+// daemon returns a client of the daemon that runs with the group file.
+func (a *app) daemon() (*client.Client, error) {
+	socket, err := socketOf(a.config)
+	if err != nil {
+		return nil, inputError{a.explainMissing(err)}
+	}
+	return client.New(socket), nil
+}
+
+// socketOf finds the control socket of a group file. The file may have faults:
+// it is just then that a person asks the daemon how it is.
+func socketOf(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	c := configs.Default()
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, "data:"); ok {
+			_ = yaml.Unmarshal([]byte(value), &c.Data) // no YAML string: the default, as good as any
+		}
+	}
+	if !filepath.IsAbs(c.Data) {
+		c.Data = filepath.Join(filepath.Dir(file), c.Data)
+	}
+	return c.Socket(), nil
+}

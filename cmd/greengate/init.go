@@ -1,0 +1,159 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"greengate/configs"
+	"greengate/core/message"
+	"greengate/core/pki"
+)
+
+func newInit(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "init DIR",
+		Short: "make a new site: group file, certificate authority, data folder",
+		Long: `Makes DIR/group.yaml (commented), its JSON Schema for editors, DIR/pki with the
+certificate authority of the group, and DIR/data. It writes over nothing.`,
+		Args: cobra.ExactArgs(1),
+	}
+	group := cmd.Flags().String("group", "", "the `id` of the group (default: the name of DIR)")
+	core := cmd.Flags().String("core", "", "the `thing` name of this gateway (default: HOSTNAME_Core)")
+	key := cmd.Flags().String("key", string(pki.RSA2048), "the `kind` of all keys: rsa-2048 or p-256")
+	cmd.RunE = action(func(_ *cobra.Command, args []string) error {
+		s, err := planSite(args[0], *group, *core, *key)
+		if err != nil {
+			return inputError{err}
+		}
+		if err := s.create(); err != nil {
+			return err
+		}
+		s.tell(a)
+		return nil
+	})
+	return cmd
+}
+
+// newSite is a site to be made.
+type newSite struct {
+	dir, group, core string
+	key              pki.Algorithm
+	file             []byte // the group file
+}
+
+// The names in the folder of a site.
+const (
+	groupFile = "group.yaml"
+	pkiDir    = "pki"
+	dataDir   = "data"
+)
+
+// planSite fills in what was not given and looks that all is right and free.
+func planSite(dir, group, core, key string) (*newSite, error) {
+	dir = filepath.Clean(dir)
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("find %s: %w", dir, err)
+	}
+	group = cmp.Or(group, thingName(filepath.Base(abs)), "home")
+	if core == "" {
+		host, _ := os.Hostname() // without one the group gives the name
+		core = cmp.Or(thingName(host), group) + "_Core"
+	}
+	file, err := configs.Sample(configs.SampleOptions{Group: group, Core: core})
+	if err != nil {
+		return nil, asFlags(err)
+	}
+	s := &newSite{dir: dir, group: group, core: core, key: pki.Algorithm(key), file: file}
+	if s.key != pki.RSA2048 && s.key != pki.P256 {
+		return nil, fmt.Errorf("--key: %q is no kind of key (write %s or %s)", key, pki.RSA2048, pki.P256)
+	}
+	for _, name := range []string{groupFile, configs.SchemaFile, pkiDir, dataDir} {
+		path := filepath.Join(dir, name)
+		if _, err := os.Lstat(path); err == nil {
+			return nil, fmt.Errorf("%s is there already, and init writes over nothing (choose another folder)", path)
+		}
+	}
+	return s, nil
+}
+
+// asFlags says of the faults of a file that is yet to be made which flags they
+// come from.
+func asFlags(err error) error {
+	var faults configs.Faults
+	if !errors.As(err, &faults) {
+		return err
+	}
+	for i := range faults {
+		f := &faults[i]
+		f.Line, f.Column, f.Path = 0, 0, "--"+f.Path
+	}
+	return faults
+}
+
+// thingName makes a legal name of s, without its domain; empty when nothing is
+// left.
+func thingName(s string) string {
+	s, _, _ = strings.Cut(s, ".")
+	s = strings.Map(func(r rune) rune {
+		if message.CheckThing(string(r)) == nil && r != ':' {
+			return r
+		}
+		return '_'
+	}, s)
+	s = strings.Trim(s, "_-")
+	return s[:min(len(s), message.MaxThing-len("_Core"))]
+}
+
+// create makes the site, or leaves nothing behind.
+func (s *newSite) create() (err error) {
+	made, err := makeDirs(s.dir)
+	defer func() {
+		if err != nil {
+			s.undo(made)
+		}
+	}()
+	if err != nil {
+		return fmt.Errorf("make the site: %w", err)
+	}
+	if _, err := pki.Create(filepath.Join(s.dir, pkiDir), pki.CreateOptions{Group: s.group, Algorithm: s.key}); err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(s.dir, dataDir), 0o750); err != nil {
+		return fmt.Errorf("make the site: %w", err)
+	}
+	if err := writeNew(filepath.Join(s.dir, configs.SchemaFile), configs.Schema(), 0o644); err != nil {
+		return fmt.Errorf("make the site: %w", err)
+	}
+	// The group file comes last: where it stands, the site is whole.
+	if err := writeNew(filepath.Join(s.dir, groupFile), s.file, 0o644); err != nil {
+		return fmt.Errorf("make the site: %w", err)
+	}
+	return nil
+}
+
+// undo removes what create has made. The names are its own: planSite saw that
+// they were free.
+func (s *newSite) undo(made []string) {
+	for _, name := range []string{groupFile, configs.SchemaFile, pkiDir, dataDir} {
+		_ = os.RemoveAll(filepath.Join(s.dir, name))
+	}
+	removeDirs(made)
+}
+
+func (s *newSite) tell(a *app) {
+	file := filepath.Join(s.dir, groupFile)
+	fmt.Fprintf(a.stdout, `made the site %s: group %s, core %s
+
+next:
+  greengate device add MyThing --config %s --out %s
+  greengate run --config %s
+  and write who may talk to whom under subscriptions in %s
+`, s.dir, s.group, s.core, file, filepath.Join(s.dir, "devices"), file, file)
+}

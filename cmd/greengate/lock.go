@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockName is the file in the data folder that a running daemon holds locked.
+const lockName = "greengate.lock"
+
+// errLocked means that another daemon works on the same data.
+var errLocked = errors.New("another greengate is running on the same data")
+
+// lockData takes the data folder for this process, until release or the end of
+// the process, however it ends. It does not wait: the error is errLocked when
+// another process has it.
+func lockData(dir string) (release func(), err error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock data folder: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("lock data folder %s: %w", dir, errLocked)
+		}
+		return nil, fmt.Errorf("lock data folder %s: %w", dir, err)
+	}
+	// The file stays: were it removed, a third process could lock a new one
+	// while a second still waits on the old.
+	return func() { _ = f.Close() }, nil
+}
+
+// lockFile waits until no other command edits the group file. The lock is on
+// its folder, since the file itself is replaced by each edit; through a link it
+// is on the folder of the file that the link leads to.
+func lockFile(ctx context.Context, file string) (release func(), err error) {
+	target, err := filepath.EvalSymlinks(file)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", file, err)
+	}
+	f, err := os.Open(filepath.Dir(target))
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", file, err)
+	}
+	locked := make(chan error, 1)
+	go func() { locked <- unix.Flock(int(f.Fd()), unix.LOCK_EX) }()
+	select {
+	case err = <-locked:
+	case <-ctx.Done():
+		// The waiting goroutine ends with the process, which is now.
+		return nil, fmt.Errorf("lock %s: %w", file, ctx.Err())
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("lock %s: %w", file, err)
+	}
+	return func() { _ = f.Close() }, nil
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"greengate/configs"
+	"greengate/subscriptions"
+)
+
+// reload reads the group file again and puts it in force whole, or, when it has
+// a fault, leaves everything as it was. It returns the generation in force.
+// What became of it is logged here and shown in the status.
+func (g *gateway) reload() (generation uint64, err error) {
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	old := g.current().config
+	c, err := g.take(old)
+	if err != nil {
+		g.mu.Lock()
+		g.force.err, g.force.failedAt = err, time.Now()
+		g.mu.Unlock()
+		for fault := range strings.SplitSeq(err.Error(), "\n") {
+			g.log.Error("fault in the group file", "component", "config", "err", fault)
+		}
+		g.log.Error("the group file was not taken up; the old one stays in force", "component", "config")
+		return 0, err
+	}
+	go giveBackMemory() // a collection of all garbage takes its time
+	setLevel(g.level, c.Log)
+	g.tellWarnings(c)
+	g.tellWaiting()
+	now := g.current()
+	g.log.Info("the group file was taken up", "component", "config", "generation", now.generation,
+		"devices", len(c.Devices), "rows", len(c.Subscriptions))
+	return now.generation, nil
+}
+
+// take reads the file and swaps everything that depends on it. Nothing that can
+// fail comes after the first swap.
+func (g *gateway) take(old *configs.Config) (*configs.Config, error) {
+	c, err := configs.Load(old.File)
+	if err != nil {
+		return nil, err
+	}
+	table, err := subscriptions.Compile(c.Subscriptions, c.Site())
+	if err != nil {
+		return nil, fmt.Errorf("compile subscriptions: %w", err)
+	}
+	if err := g.identities.Load(pkiDevices(c)); err != nil {
+		return nil, err
+	}
+	g.putInForce(c, table)
+	g.discovery.Update(c.Discovery)
+	if err := g.server.SetNames(serverNames(c)); err != nil {
+		// The old certificate serves on, and the room tries again by itself.
+		g.log.Error("the server certificate does not cover the new discovery.hosts", "component", "pki", "err", err)
+	}
+	g.broker.SetStrict(c.Broker.StrictSubscribe)
+	// Last: whoever is no device any more is cut, and cannot come back.
+	members := make(map[string]bool, len(c.Devices))
+	for _, d := range c.Devices {
+		members[d.Thing] = true
+	}
+	g.broker.Recheck(func(thing string) bool { return members[thing] })
+	return c, nil
+}
+
+// putInForce swaps the table of the router together with what reports say of
+// it.
+func (g *gateway) putInForce(c *configs.Config, table *subscriptions.Table) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.force = inForce{
+		config: c, table: table, loadedAt: time.Now(),
+		waiting:    restartKeys(g.begun, c),
+		generation: g.router.SetGate(gate{table}),
+	}
+}
+
+// current returns what is in force.
+func (g *gateway) current() inForce {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.force
+}
+
+// restartKeys are the keys whose values in the file differ from those with
+// which the daemon began, and which it cannot take up while it runs.
+func restartKeys(begun, c *configs.Config) []string {
+	var keys []string
+	differ := func(key string, is bool) {
+		if is {
+			keys = append(keys, key)
+		}
+	}
+	differ("group", begun.Group != c.Group)
+	differ("core", begun.Core != c.Core)
+	differ("data", begun.Data != c.Data)
+	differ("broker.listen", !slices.Equal(begun.Broker.Listen, c.Broker.Listen))
+	differ("discovery.listen", !slices.Equal(begun.Discovery.Listen, c.Discovery.Listen))
+	differ("pki.dir", begun.PKI.Dir != c.PKI.Dir)
+	differ("log.format", begun.Log.Format != c.Log.Format)
+	return keys
+}
+
+// tellWaiting says once for each key that it waits for a restart.
+func (g *gateway) tellWaiting() {
+	for _, key := range g.current().waiting {
+		if !g.said[key] {
+			g.said[key] = true
+			g.log.Warn("a changed key takes effect at the next start only", "component", "config", "key", key)
+		}
+	}
+}
+
+// tellWarnings says what the file may hold but its author hardly meant, and
+// what of it this version does not serve; each once.
+func (g *gateway) tellWarnings(c *configs.Config) {
+	say := func(text string) {
+		if !g.said[text] {
+			g.said[text] = true
+			g.log.Warn(text, "component", "config")
+		}
+	}
+	for _, w := range c.Warnings {
+		say(w.Error())
+	}
+	for _, text := range c.Unserved() {
+		say(text)
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"greengate/core/admin/client"
+	"greengate/core/router"
+)
+
+// reportSite tells who this gateway is and which table is in force.
+func (g *gateway) reportSite(s *client.Status) {
+	now := g.current()
+	s.Group, s.Core, s.Version = g.begun.Group, g.begun.Core, version()
+	s.UptimeSeconds = int64(time.Since(g.started) / time.Second)
+	s.Config = client.Config{
+		File: g.begun.File, Generation: now.generation, LoadedAt: now.loadedAt, Rows: len(now.config.Subscriptions),
+	}
+	if now.err != nil {
+		s.Config.Error = now.err.Error()
+	}
+	s.Cloud.Configured = now.config.Cloud != nil
+}
+
+// reportDevices lists the things of the file, in its order.
+func (g *gateway) reportDevices(s *client.Status) {
+	at := map[string]int{}
+	for i, d := range g.current().config.Devices {
+		at[d.Thing] = i
+		s.Devices = append(s.Devices, client.Device{Thing: d.Thing, Labels: d.Labels})
+	}
+	for _, live := range g.broker.Devices() {
+		i, ok := at[live.Thing]
+		if !ok {
+			continue // removed, and on its way out
+		}
+		d := &s.Devices[i]
+		d.Connected, d.Address, d.Protocol, d.Waiting = live.Connected, live.Addr, live.Version, live.Waiting
+		if !live.Since.IsZero() {
+			d.Since = &live.Since
+		}
+	}
+}
+
+func (g *gateway) reportLedger(s *client.Status) {
+	s.Ledger = ledger(g.router.Ledger())
+	g.router.Reasons(func(v router.Verdict, why router.Reason, n uint64) {
+		r := client.Reason{Reason: string(why), Count: n}
+		switch v {
+		case router.Refused:
+			s.Refusals = append(s.Refusals, r)
+		case router.Dropped:
+			s.Drops = append(s.Drops, r)
+		}
+	})
+	most := func(a, b client.Reason) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Reason, b.Reason))
+	}
+	slices.SortFunc(s.Refusals, most)
+	slices.SortFunc(s.Drops, most)
+}
+
+func ledger(n router.Counts) client.Ledger {
+	return client.Ledger{
+		Accepted: n.Accepted, Delivered: n.Delivered, Refused: n.Refused,
+		Expired: n.Expired, Dropped: n.Dropped, Waiting: n.Waiting,
+	}
+}
+
+// reportRoutes lists the rows that were used.
+func (g *gateway) reportRoutes(s *client.Status) {
+	g.mu.RLock() // so that the numbers of rows are those of this table
+	defer g.mu.RUnlock()
+	rows, table := g.force.config.Subscriptions, g.force.table
+	g.router.Rows(func(row int, n router.Counts) {
+		text := table.Key(row) // of a row that nobody wrote
+		if row < len(rows) {
+			text = rows[row].Text
+		}
+		s.Routes = append(s.Routes, client.Route{Line: table.Line(row), Text: text, Ledger: ledger(n)})
+	})
+}
+
+func (g *gateway) reportListeners(s *client.Status) {
+	for _, a := range g.broker.Addrs() {
+		s.Listeners = append(s.Listeners, client.Address{Service: "mqtt", Address: a.String()})
+	}
+	for _, a := range g.discovery.Addrs() {
+		s.Listeners = append(s.Listeners, client.Address{Service: "discovery", Address: a.String()})
+	}
+}
+
+// reportFaults tells what stays wrong until somebody acts, and what to do.
+func (g *gateway) reportFaults(s *client.Status) {
+	now := g.current()
+	if now.err != nil {
+		s.Faults = append(s.Faults, client.Fault{
+			Component: "config", Message: "the group file was not taken up: " + now.err.Error(), Since: &now.failedAt,
+			NextStep: fmt.Sprintf("mend %s (`greengate check` tells when it is right), then reload it: kill -HUP %d", g.begun.File, os.Getpid()),
+		})
+	}
+	for _, key := range now.waiting {
+		s.Faults = append(s.Faults, client.Fault{
+			Component: "config", Message: key + " changed in the group file and is not in force", Since: &now.loadedAt,
+			NextStep: "restart greengate",
+		})
+	}
+	for _, text := range slices.Concat(g.identities.Faults(), g.server.Faults()) {
+		s.Faults = append(s.Faults, client.Fault{Component: "pki", Message: text})
+	}
+}

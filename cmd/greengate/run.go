@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"greengate/configs"
+)
+
+func newRun(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "run the gateway in the foreground",
+		Long: `Runs the gateway in the foreground and logs to stderr. SIGTERM and Ctrl-C end it
+cleanly, a second one at once; SIGHUP reads the group file again.`,
+		Args: cobra.NoArgs,
+		RunE: action(func(cmd *cobra.Command, _ []string) error { return a.run(cmd.Context()) }),
+	}
+}
+
+func (a *app) run(ctx context.Context) error {
+	// Before anything else: a SIGHUP that nobody takes ends the process.
+	hangup := make(chan os.Signal, 1) // many signals, one reload
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	c, err := a.load()
+	if err != nil {
+		return err
+	}
+	level := new(slog.LevelVar)
+	g, err := openGateway(c, newLog(a.stderr, c.Log, level), level)
+	if err != nil {
+		return err
+	}
+	defer g.close()
+	go func() {
+		for {
+			select {
+			case <-hangup:
+				_, _ = g.reload() // it has logged its error
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return g.Run(ctx)
+}
+
+// newLog returns a logger of the level that c names, now and whenever level is
+// set.
+func newLog(w io.Writer, c configs.Log, level *slog.LevelVar) *slog.Logger {
+	setLevel(level, c)
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+func setLevel(level *slog.LevelVar, c configs.Log) {
+	var l slog.Level // info, which is also what an unknown word means
+	_ = l.UnmarshalText([]byte(c.Level))
+	level.Set(l)
+}

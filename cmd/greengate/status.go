@@ -1,0 +1,165 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"greengate/core/admin/client"
+)
+
+func newStatus(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "show how the running daemon is: devices, routes, ledger, faults",
+		Args:  cobra.NoArgs,
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
+		daemon, err := a.daemon()
+		if err != nil {
+			return err
+		}
+		s, err := daemon.Status(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return a.printJSON(s)
+		}
+		return writeStatus(a.stdout, s)
+	})
+	return cmd
+}
+
+// topRoutes is how many routes the screen has room for.
+const topRoutes = 10
+
+// writeStatus is the view for a person: one screen on a site of usual size.
+func writeStatus(out io.Writer, s *client.Status) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	up := (time.Duration(s.UptimeSeconds) * time.Second).String()
+	fmt.Fprintf(w, "group\t%s, core %s, greengate %s, up %s\n", s.Group, s.Core, s.Version, up)
+	fmt.Fprintf(w, "table\t%d rows, generation %d of %s, loaded %s\n", s.Config.Rows, s.Config.Generation, s.Config.File, clock(s.Config.LoadedAt))
+	fmt.Fprintf(w, "listens\t%s\n", listeners(s.Listeners))
+	fmt.Fprintf(w, "cloud\t%s\n", cloudWord(s.Cloud))
+	l := s.Ledger
+	fmt.Fprintf(w, "messages\t%d accepted = %d delivered + %d refused + %d expired + %d dropped + %d waiting\n",
+		l.Accepted, l.Delivered, l.Refused, l.Expired, l.Dropped, l.Waiting)
+	writeReasons(w, "refused", s.Refusals)
+	writeReasons(w, "dropped", s.Drops)
+	if s.Cloud.Configured || s.Spool.Messages > 0 {
+		fmt.Fprintf(w, "spool\t%d messages, %d bytes, oldest %s\n", s.Spool.Messages, s.Spool.Bytes,
+			time.Duration(s.Spool.OldestSeconds)*time.Second)
+	}
+	for _, p := range s.GPIO {
+		fmt.Fprintf(w, "pin\t%s %s\n", p.Name, p.Level)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if err := writeDevices(out, s.Devices); err != nil {
+		return err
+	}
+	if err := writeRoutes(out, s.Routes); err != nil {
+		return err
+	}
+	return writeFaults(out, s.Faults)
+}
+
+func writeReasons(w io.Writer, verdict string, reasons []client.Reason) {
+	if len(reasons) == 0 {
+		return
+	}
+	words := make([]string, len(reasons))
+	for i, r := range reasons {
+		words[i] = fmt.Sprintf("%s %d", r.Reason, r.Count)
+	}
+	fmt.Fprintf(w, "%s\t%s\n", verdict, strings.Join(words, ", "))
+}
+
+func writeDevices(out io.Writer, devices []client.Device) error {
+	connected := 0
+	for _, d := range devices {
+		if d.Connected {
+			connected++
+		}
+	}
+	fmt.Fprintf(out, "\ndevices (%d of %d connected)\n", connected, len(devices))
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, d := range devices {
+		state, since := "away", ""
+		if d.Connected {
+			state = "connected"
+		}
+		if d.Since != nil {
+			since = "since " + clock(*d.Since)
+		}
+		line := strings.Join([]string{"  " + d.Thing, state, since, d.Address, d.Protocol}, "\t")
+		fmt.Fprintln(w, strings.TrimRight(line, "\t"))
+	}
+	return w.Flush()
+}
+
+func writeRoutes(out io.Writer, routes []client.Route) error {
+	used := slices.Clone(routes)
+	slices.SortStableFunc(used, func(a, b client.Route) int { return cmp.Compare(b.Accepted, a.Accepted) })
+	fmt.Fprintf(out, "\nroutes in use: %d\n", len(used))
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	if len(used) > 0 {
+		fmt.Fprintln(w, "  line\tdelivered\twaiting\tdropped\trow")
+	}
+	for _, r := range used[:min(len(used), topRoutes)] {
+		fmt.Fprintf(w, "  %d\t%d\t%d\t%d\t%s\n", r.Line, r.Delivered, r.Waiting, r.Dropped+r.Expired, r.Text)
+	}
+	if more := len(used) - topRoutes; more > 0 {
+		fmt.Fprintf(w, "  (%d more in --json)\n", more)
+	}
+	return w.Flush()
+}
+
+func writeFaults(out io.Writer, faults []client.Fault) error {
+	if len(faults) == 0 {
+		_, err := fmt.Fprintln(out, "\nfaults: none")
+		return err
+	}
+	fmt.Fprintln(out, "\nfaults")
+	for _, f := range faults {
+		since := ""
+		if f.Since != nil {
+			since = " (since " + clock(*f.Since) + ")"
+		}
+		fmt.Fprintf(out, "  %s: %s%s\n", f.Component, strings.ReplaceAll(f.Message, "\n", "\n    "), since)
+		if f.NextStep != "" {
+			fmt.Fprintf(out, "    next: %s\n", f.NextStep)
+		}
+	}
+	return nil
+}
+
+func listeners(list []client.Address) string {
+	words := make([]string, len(list))
+	for i, l := range list {
+		words[i] = l.Service + " " + l.Address
+	}
+	return strings.Join(words, ", ")
+}
+
+func cloudWord(c client.Cloud) string {
+	switch {
+	case !c.Configured:
+		return "not configured"
+	case c.Connected:
+		return "connected"
+	}
+	return "not connected"
+}
+
+// clock writes a time as the reader's wall shows it.
+func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -94,10 +95,17 @@ func (g *gateway) openIdentities(c *configs.Config) (err error) {
 	return err
 }
 
-// serverNames are the names, besides those of the machine, that clients may
-// find in the certificate of the gateway.
+// serverNames are the names and addresses, besides those of the machine, by
+// which clients come to the gateway and which its certificate must bear.
 func serverNames(c *configs.Config) []string {
-	return append([]string{discovery.HostName(c.Core)}, c.Discovery.Hosts...)
+	names := append([]string{discovery.HostName(c.Core)}, c.Discovery.Hosts...)
+	for _, listen := range slices.Concat(c.Broker.Listen, c.Discovery.Listen) {
+		host, _, err := net.SplitHostPort(listen)
+		if ip := net.ParseIP(host); err == nil && host != "" && (ip == nil || !ip.IsUnspecified()) {
+			names = append(names, host)
+		}
+	}
+	return names
 }
 
 func (g *gateway) openTable(c *configs.Config) error {

@@ -172,7 +172,6 @@ func (b *Broker) attach(c *conn) {
 	_ = c.nc.SetWriteDeadline(time.Time{})
 	c.rearm(true)
 	<-b.pending
-	b.identities.Used(c.thing, c.peer[0])
 	s := c.sess
 	s.mu.Lock()
 	if s.conn == c && !s.ended {

@@ -139,8 +139,12 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, _ packets.Packet) bool {
 func (h *hook) OnACLCheck(*mqtt.Client, string, bool) bool { return true }
 
 // OnSessionEstablish claims the session of the thing before CONNACK goes out.
+// From here on the certificates that this one replaces count no more, so none
+// of them can take the session back.
 func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
-	h.b.claim(connOf(cl))
+	c := connOf(cl)
+	h.b.identities.Used(c.thing, c.peer[0])
+	h.b.claim(c)
 }
 
 // OnSessionEstablished opens the message path.

@@ -56,7 +56,6 @@ type Config struct {
 	Warnings []Fault `yaml:"-"`
 
 	adminPage bool // admin.listen stands in the file
-	shadows   bool // the file says something of shadows
 }
 
 // Device is one entry of the `devices` list.

@@ -6,9 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
-
-	"greengate/subscriptions"
 )
 
 // Load reads and checks a group file. The error is Faults when the file could
@@ -49,7 +46,6 @@ func parse(name string, data []byte) (*report, *Config, error) {
 		return nil, nil, r.err()
 	}
 	c.adminPage = r.has("admin", "listen") && c.Admin.Listen != ""
-	c.shadows = r.has("own_shadows") || c.usesShadows()
 	if name != "" {
 		abs, err := filepath.Abs(name)
 		if err != nil {
@@ -89,15 +85,6 @@ func (c *Config) resolve() {
 	}
 }
 
-// usesShadows tells whether a device or a row says something of shadows.
-func (c *Config) usesShadows() bool {
-	isShadow := func(end string) bool { return end == "shadow" }
-	return slices.ContainsFunc(c.Devices, func(d Device) bool { return d.Shadow != "sync" || d.OwnShadows != nil }) ||
-		slices.ContainsFunc(c.Subscriptions, func(r subscriptions.Row) bool {
-			return r.Shadow != "" || slices.ContainsFunc(r.From, isShadow) || slices.ContainsFunc(r.To, isShadow)
-		})
-}
-
 // Unserved says in plain words, a line for each, which parts of the file this
 // build reads and checks, but does not serve.
 func (c *Config) Unserved() []string {
@@ -108,11 +95,8 @@ func (c *Config) Unserved() []string {
 	if c.adminPage {
 		say("admin.listen", "the status page")
 	}
-	if c.shadows {
-		say("own_shadows, devices, subscriptions", "shadows")
-	}
-	if c.GPIO != nil {
-		say("gpio", "pins and sensors")
+	if c.GPIO != nil && len(c.GPIO.Sensors) > 0 {
+		say("gpio.sensors", "sensors")
 	}
 	if len(c.Functions) > 0 {
 		say("functions", "local functions")

@@ -144,9 +144,9 @@ func TestUnservedIsTold(t *testing.T) {
 	if lines := mustParse(t, head+"admin: {listen: \"\"}\n").Unserved(); len(lines) != 0 {
 		t.Errorf("got %q", lines)
 	}
-	c := mustParse(t, head+"admin: {listen: \":80\"}\nsubscriptions: [{from: shadow, topic: t, to: cloud}]\ngpio:\nfunctions: [{name: f, command: [x]}]\ncloud: {endpoint: e.example.com, certificate: c, key: k, ca: a}\n")
-	for i, section := range []string{"admin.listen", "own_shadows, devices, subscriptions", "gpio", "functions", "cloud"} {
-		if lines := c.Unserved(); len(lines) != 5 || !strings.HasPrefix(lines[i], section+": ") {
+	c := mustParse(t, head+"admin: {listen: \":80\"}\ngpio: {sensors: [{name: s, kind: bme280, topic: t}]}\nfunctions: [{name: f, command: [x]}]\ncloud: {endpoint: e.example.com, certificate: c, key: k, ca: a}\n")
+	for i, section := range []string{"admin.listen", "gpio.sensors", "functions", "cloud"} {
+		if lines := c.Unserved(); len(lines) != 4 || !strings.HasPrefix(lines[i], section+": ") {
 			t.Errorf("%s: %q", section, lines)
 		}
 	}

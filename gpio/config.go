@@ -1,8 +1,3 @@
-// Package gpio will own the pins and the sensors of the board: outputs bound to
-// a shadow key or driven by messages, buttons that publish, sensors that are
-// read at intervals, each with its safe state. It will be the only door to
-// periph. Today it owns their section of the group file; configs imports it for
-// that. A Config is a plain value.
 package gpio
 
 import "time"

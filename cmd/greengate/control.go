@@ -12,7 +12,8 @@ import (
 // serveAdmin hangs the gateway's answers on the control socket.
 func (g *gateway) serveAdmin() {
 	for _, report := range []admin.ReporterFunc{
-		g.reportSite, g.reportDevices, g.reportLedger, g.reportRoutes, g.reportListeners, g.reportFaults,
+		g.reportSite, g.reportDevices, g.reportLedger, g.reportRoutes, g.reportListeners,
+		g.reportShadows, g.reportPins, g.reportFaults,
 	} {
 		g.admin.Register(report)
 	}

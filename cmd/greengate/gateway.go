@@ -19,7 +19,10 @@ import (
 	"greengate/core/message"
 	"greengate/core/pki"
 	"greengate/core/router"
+	"greengate/core/sqlite"
 	"greengate/discovery"
+	"greengate/gpio"
+	"greengate/localshadow"
 	"greengate/subscriptions"
 )
 
@@ -35,6 +38,9 @@ type gateway struct {
 	authority  *pki.Authority
 	identities *pki.Identities
 	server     *pki.ServerCertificate
+	shadowDB   *sqlite.DB
+	shadows    *localshadow.Service
+	pins       *gpio.Bank
 	broker     *broker.Broker
 	discovery  *discovery.Server
 	admin      *admin.Server
@@ -55,7 +61,8 @@ type inForce struct {
 	loadedAt   time.Time
 	err        error // of the last reload; nil when it worked
 	failedAt   time.Time
-	waiting    []string // keys that changed in the file and wait for a restart
+	waiting    []string        // keys that changed in the file and wait for a restart
+	shadowless map[string]bool // devices without a shadow
 }
 
 // openGateway makes everything that can fail before the gateway serves: it
@@ -63,8 +70,10 @@ type inForce struct {
 // inputError when the set-up is wrong. Close gives back what Run has not.
 func openGateway(c *configs.Config, log *slog.Logger, level *slog.LevelVar) (*gateway, error) {
 	g := &gateway{begun: c, log: log, level: level, started: time.Now(), said: map[string]bool{}}
+	g.router = router.New(log)
 	for _, step := range []func(*configs.Config) error{
-		g.openData, g.openIdentities, g.openTable, g.openBroker, g.openDiscovery, g.openAdmin,
+		g.openPins, g.openData, g.openIdentities, g.openTable, g.openShadows, g.bindPins,
+		g.openBroker, g.openDiscovery, g.openAdmin,
 	} {
 		if err := step(c); err != nil {
 			g.close()
@@ -113,7 +122,6 @@ func (g *gateway) openTable(c *configs.Config) error {
 	if err != nil {
 		return fmt.Errorf("compile subscriptions: %w", err)
 	}
-	g.router = router.New(g.log)
 	g.putInForce(c, table)
 	return nil
 }
@@ -155,6 +163,9 @@ func (g *gateway) openAdmin(c *configs.Config) error {
 func (g *gateway) Run(ctx context.Context) error {
 	var all lifecycle.Group
 	all.Add("control socket", g.admin)
+	all.Add("shadow store", g.shadowDB)
+	all.Add("shadows", g.shadows)
+	all.Add("pins", g.pins)
 	all.Add("server certificate", g.server)
 	all.Add("broker", g.broker)
 	all.Add("discovery", g.discovery)
@@ -175,12 +186,16 @@ func (g *gateway) Run(ctx context.Context) error {
 // would hold it for ever (idle 49 MB with it, 24 MB without, `make bench`).
 func giveBackMemory() { debug.FreeOSMemory() }
 
-// close gives back the data folder, and the discovery listeners of a gateway
-// that never ran.
+// close gives back the data folder and the pins, and what a gateway that never
+// ran has opened.
 func (g *gateway) close() {
 	if g.discovery != nil {
 		g.discovery.Close()
 	}
+	if g.shadowDB != nil {
+		_ = g.shadowDB.Close() // of one that ran, Run has told the error
+	}
+	g.pins.Close()
 	if g.unlock != nil {
 		g.unlock()
 	}

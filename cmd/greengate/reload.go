@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -76,6 +77,7 @@ func (g *gateway) putInForce(c *configs.Config, table *subscriptions.Table) {
 	g.force = inForce{
 		config: c, table: table, loadedAt: time.Now(),
 		waiting:    restartKeys(g.begun, c),
+		shadowless: shadowless(c),
 		generation: g.router.SetGate(gate{table}),
 	}
 }
@@ -102,6 +104,7 @@ func restartKeys(begun, c *configs.Config) []string {
 	differ("broker.listen", !slices.Equal(begun.Broker.Listen, c.Broker.Listen))
 	differ("discovery.listen", !slices.Equal(begun.Discovery.Listen, c.Discovery.Listen))
 	differ("pki.dir", begun.PKI.Dir != c.PKI.Dir)
+	differ("gpio", !reflect.DeepEqual(begun.GPIO, c.GPIO))
 	differ("log.format", begun.Log.Format != c.Log.Format)
 	return keys
 }

@@ -2,14 +2,17 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"greengate/core/admin/client"
 	"greengate/core/router"
+	"greengate/localshadow"
 )
 
 // reportSite tells who this gateway is and which table is in force.
@@ -85,6 +88,41 @@ func (g *gateway) reportRoutes(s *client.Status) {
 	})
 }
 
+// listedShadows bounds how many shadows a status lists.
+const listedShadows = 200
+
+func (g *gateway) reportShadows(s *client.Status) {
+	st := g.shadows.Stats()
+	s.Shadows = client.Shadows{Count: st.Shadows, Bytes: st.Bytes, Waiting: st.Waiting, Accepted: st.Accepted, Rejected: map[string]uint64{}}
+	for code, n := range st.Rejected {
+		s.Shadows.Rejected[strconv.Itoa(code)] = n
+	}
+	if st.Throttled > 0 {
+		s.Shadows.Rejected["429"] += st.Throttled
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	err := g.shadows.List(ctx, "", func(i localshadow.Info) bool {
+		s.Shadows.List = append(s.Shadows.List, shadowInfo(i))
+		return len(s.Shadows.List) < listedShadows
+	})
+	if err != nil {
+		s.Faults = append(s.Faults, client.Fault{Component: "shadow", Message: "the shadows cannot be listed: " + err.Error()})
+	}
+}
+
+func shadowInfo(i localshadow.Info) client.Shadow {
+	return client.Shadow{
+		Thing: i.Thing, Name: i.Name, Version: i.Version, Updated: time.Unix(i.Updated, 0).UTC(), Bytes: i.Bytes, Delta: i.Delta,
+	}
+}
+
+func (g *gateway) reportPins(s *client.Status) {
+	for _, p := range g.pins.List() {
+		s.GPIO = append(s.GPIO, client.Pin{Name: p.Name, Kind: p.Kind, Pin: p.Pin, Level: p.Level, Mode: p.Mode, Fault: p.Fault})
+	}
+}
+
 func (g *gateway) reportListeners(s *client.Status) {
 	for _, a := range g.broker.Addrs() {
 		s.Listeners = append(s.Listeners, client.Address{Service: "mqtt", Address: a.String()})
@@ -111,5 +149,15 @@ func (g *gateway) reportFaults(s *client.Status) {
 	}
 	for _, text := range slices.Concat(g.identities.Faults(), g.server.Faults()) {
 		s.Faults = append(s.Faults, client.Fault{Component: "pki", Message: text})
+	}
+	for _, text := range g.shadows.Faults() {
+		s.Faults = append(s.Faults, client.Fault{Component: "shadow", Message: text})
+	}
+	for _, f := range g.pins.Faults() {
+		fault := client.Fault{Component: "gpio", Message: f.Name + " " + f.Pin + ": " + f.Problem}
+		if !f.Since.IsZero() {
+			fault.Since = &f.Since
+		}
+		s.Faults = append(s.Faults, fault)
 	}
 }

@@ -58,9 +58,6 @@ func writeStatus(out io.Writer, s *client.Status) error {
 		fmt.Fprintf(w, "spool\t%d messages, %d bytes, oldest %s\n", s.Spool.Messages, s.Spool.Bytes,
 			time.Duration(s.Spool.OldestSeconds)*time.Second)
 	}
-	for _, p := range s.GPIO {
-		fmt.Fprintf(w, "pin\t%s %s\n", p.Name, p.Level)
-	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
@@ -68,6 +65,12 @@ func writeStatus(out io.Writer, s *client.Status) error {
 		return err
 	}
 	if err := writeRoutes(out, s.Routes); err != nil {
+		return err
+	}
+	if err := writeShadows(out, s.Shadows); err != nil {
+		return err
+	}
+	if err := writePins(out, s.GPIO); err != nil {
 		return err
 	}
 	return writeFaults(out, s.Faults)
@@ -120,6 +123,51 @@ func writeRoutes(out io.Writer, routes []client.Route) error {
 	}
 	if more := len(used) - topRoutes; more > 0 {
 		fmt.Fprintf(w, "  (%d more in --json)\n", more)
+	}
+	return w.Flush()
+}
+
+// topShadows is how many shadows the screen has room for; those with a delta
+// come first.
+const topShadows = 10
+
+func writeShadows(out io.Writer, s client.Shadows) error {
+	if s.Count == 0 {
+		return nil
+	}
+	list := slices.Clone(s.List)
+	slices.SortStableFunc(list, func(a, b client.Shadow) int {
+		switch {
+		case a.Delta == b.Delta:
+			return 0
+		case a.Delta:
+			return -1
+		}
+		return 1
+	})
+	fmt.Fprintf(out, "\nshadows: %d\n", s.Count)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, i := range list[:min(len(list), topShadows)] {
+		state := "in step"
+		if i.Delta {
+			state = "has a delta"
+		}
+		fmt.Fprintf(w, "  %s\tversion %d\t%s\tsince %s\n", strings.TrimSuffix(i.Thing+" "+i.Name, " "), i.Version, state, clock(i.Updated))
+	}
+	if more := s.Count - int64(min(len(list), topShadows)); more > 0 {
+		fmt.Fprintf(w, "  (%d more: greengate shadow list)\n", more)
+	}
+	return w.Flush()
+}
+
+func writePins(out io.Writer, pins []client.Pin) error {
+	if len(pins) == 0 {
+		return nil
+	}
+	fmt.Fprintln(out, "\npins")
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, p := range pins {
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", p.Name, p.Kind, p.Pin, p.Level, p.Mode)
 	}
 	return w.Flush()
 }

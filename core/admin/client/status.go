@@ -22,6 +22,7 @@ type Status struct {
 	Refusals      []Reason  `json:"refusals"` // messages refused, by reason
 	Drops         []Reason  `json:"drops"`    // messages dropped, by reason
 	Listeners     []Address `json:"listeners"`
+	Shadows       Shadows   `json:"shadows"`
 	GPIO          []Pin     `json:"gpio"`
 	Faults        []Fault   `json:"faults"` // what is wrong now; empty when all is well
 }
@@ -89,10 +90,34 @@ type Address struct {
 	Address string `json:"address"` // host:port
 }
 
+// Shadows tells of the local shadow service.
+type Shadows struct {
+	Count    int64             `json:"count"` // that exist
+	Bytes    int64             `json:"bytes"` // of their documents
+	Waiting  int               `json:"waiting"`
+	Accepted uint64            `json:"accepted"` // requests, since the start
+	Rejected map[string]uint64 `json:"rejected"` // requests, by code
+	List     []Shadow          `json:"list"`     // the first of them, in the order of their names
+}
+
+// Shadow is one shadow.
+type Shadow struct {
+	Thing   string    `json:"thing"`
+	Name    string    `json:"name"` // "" for the classic shadow
+	Version int64     `json:"version"`
+	Updated time.Time `json:"updated"`
+	Bytes   int       `json:"bytes"`
+	Delta   bool      `json:"delta"` // desired and reported differ
+}
+
 // Pin is one GPIO line.
 type Pin struct {
 	Name  string `json:"name"`
-	Level string `json:"level"`
+	Kind  string `json:"kind"`            // led or button
+	Pin   string `json:"pin"`             // as the group file names it
+	Level string `json:"level"`           // on, off, pressed, released, or unknown
+	Mode  string `json:"mode"`            // sim, or the driver
+	Fault string `json:"fault,omitempty"` // what is wrong with it
 }
 
 // Fault is a thing that is wrong and stays wrong until somebody acts.
@@ -115,6 +140,10 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	p.Refusals = notNil(p.Refusals)
 	p.Drops = notNil(p.Drops)
 	p.Listeners = notNil(p.Listeners)
+	p.Shadows.List = notNil(p.Shadows.List)
+	if p.Shadows.Rejected == nil {
+		p.Shadows.Rejected = map[string]uint64{}
+	}
 	p.GPIO = notNil(p.GPIO)
 	p.Faults = notNil(p.Faults)
 	return json.Marshal(p)

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"greengate/configs"
+	"greengate/core/message"
+	"greengate/core/router"
+	"greengate/gpio"
+	"greengate/localshadow"
+)
+
+// openPins claims the pins of the group file and puts them at their safe level.
+// It is the first step of a start: periph's own start closes descriptors that
+// are not its own.
+func (g *gateway) openPins(c *configs.Config) error {
+	pins := gpio.Config{Driver: "sim"}
+	if c.GPIO != nil {
+		pins = *c.GPIO
+	}
+	doors := map[string]*door{} // by button; filled before the pins run
+	g.pins = gpio.New(gpio.Options{
+		Config:  pins,
+		Publish: func(topic string, payload []byte, from string) { doors[from].publish(topic, payload, 1) },
+		Report:  g.reportPin,
+		Log:     g.log.With("component", "gpio"),
+	})
+	g.router.Register(message.GPIO, pinTarget{g.pins})
+	for _, b := range pins.Buttons {
+		doors[b.Name] = newDoor(g.router, message.Endpoint{Kind: message.GPIO, Name: b.Name})
+	}
+	err := g.pins.Open()
+	var wrong gpio.PinErrors
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	faults := make(configs.Faults, len(wrong))
+	for i, e := range wrong {
+		faults[i] = c.FaultAt(e.Path, e.Problem, e.Hint)
+	}
+	return inputError{faults}
+}
+
+// bindPins has the shadows drive the pins that are bound to them, from the
+// state of now on.
+func (g *gateway) bindPins(c *configs.Config) error {
+	g.shadows.Watch(func(change localshadow.Change) {
+		if change.Name == "" && g.pins.Bound(change.Thing) {
+			g.pins.Desired(change.Thing, json.RawMessage(change.Current.Desired), json.RawMessage(change.Current.Reported))
+		}
+	})
+	if c.GPIO == nil {
+		return nil
+	}
+	for _, led := range c.GPIO.LEDs {
+		if led.Thing == "" {
+			continue
+		}
+		d, err := g.shadows.Document(context.Background(), led.Thing, "")
+		var none *localshadow.Rejection
+		if errors.As(err, &none) {
+			continue // a thing without a shadow drives nothing
+		}
+		if err != nil {
+			return err
+		}
+		if d.Exists() {
+			g.pins.Desired(led.Thing, json.RawMessage(d.Desired), json.RawMessage(d.Reported))
+		}
+	}
+	return nil
+}
+
+// reportTimeout bounds how long a pin waits for its report to be on disk.
+const reportTimeout = 30 * time.Second
+
+// reportPin makes a value the reported state of a key that drives pins.
+func (g *gateway) reportPin(thing, key string, value json.RawMessage) {
+	ctx, cancel := context.WithTimeout(context.Background(), reportTimeout)
+	defer cancel()
+	body, err := json.Marshal(map[string]any{"state": map[string]any{"reported": map[string]any{key: value}}})
+	if err == nil {
+		_, err = g.shadows.Update(ctx, thing, "", body)
+	}
+	if err != nil && !errors.Is(err, localshadow.ErrStopped) {
+		g.log.Error("the state of a pin was not reported", "component", "gpio", "thing", thing, "key", key, "err", err)
+	}
+}
+
+// pinTarget carries out messages for gpio:NAME.
+type pinTarget struct{ pins *gpio.Bank }
+
+func (t pinTarget) Deliver(d *router.Delivery, h *router.Hop) (router.Verdict, router.Reason) {
+	err := t.pins.Deliver(h.To.Name, d.Payload)
+	var refusal *gpio.Refusal
+	switch {
+	case err == nil:
+		return router.Delivered, ""
+	case errors.As(err, &refusal):
+		return router.Refused, router.Reason(refusal.Reason)
+	}
+	return router.Dropped, "pin-fault"
+}

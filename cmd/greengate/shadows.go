@@ -1,0 +1,103 @@
+package main
+
+import (
+	"path/filepath"
+	"sync"
+
+	"greengate/configs"
+	"greengate/core/message"
+	"greengate/core/router"
+	"greengate/core/sqlite"
+	"greengate/localshadow"
+)
+
+// openShadows opens the store of the shadows and makes their service the target
+// of all rows to `shadow`.
+func (g *gateway) openShadows(c *configs.Config) (err error) {
+	g.shadowDB, err = sqlite.Open(sqlite.Options{
+		File: filepath.Join(c.Data, "shadows.db"), Migrations: localshadow.Migrations(), Log: g.log,
+		Queue: 2 * localshadow.DefaultBounds().Pending, Readers: 1,
+	})
+	if err != nil {
+		return err
+	}
+	out := newDoor(g.router, message.Endpoint{Kind: message.Shadow})
+	g.shadows, err = localshadow.New(localshadow.Options{
+		DB:      g.shadowDB,
+		Publish: func(topic string, payload []byte) { out.publish(topic, payload, 1) },
+		Known:   func(thing string) bool { return !g.current().shadowless[thing] },
+		Log:     g.log,
+	})
+	if err != nil {
+		return err
+	}
+	g.router.Register(message.Shadow, shadowTarget{g.shadows, g.router})
+	return nil
+}
+
+// shadowless are the devices of the file that have no shadow at all.
+func shadowless(c *configs.Config) map[string]bool {
+	none := map[string]bool{}
+	for _, d := range c.Devices {
+		if d.Shadow == "none" {
+			none[d.Thing] = true
+		}
+	}
+	return none
+}
+
+// Reasons for which the shadow service does not take a message.
+const (
+	noRequest  router.Reason = "no-shadow-request" // a topic that is none of its own
+	busy       router.Reason = "shadow-busy"       // too many requests wait; the client got a 429
+	storeFault router.Reason = "shadow-store"      // the disk failed; the client got a 500
+)
+
+// shadowTarget hands messages for the shadow service to it. It is durable: the
+// publish is acknowledged once what it changes is on disk.
+type shadowTarget struct {
+	shadows *localshadow.Service
+	router  *router.Router
+}
+
+func (t shadowTarget) Deliver(d *router.Delivery, h *router.Hop) (router.Verdict, router.Reason) {
+	if !localshadow.IsRequest(d.Topic) {
+		return router.Refused, noRequest
+	}
+	m, cell, to := d.Message.Keep(), h.Cell, h.To
+	receipt := d.Hold()
+	cell.Queue()
+	err := t.shadows.Deliver(m.Topic, m.Payload, func(err error) {
+		verdict, why := router.Delivered, router.Reason("")
+		if err != nil {
+			verdict, why = router.Dropped, storeFault
+		}
+		t.router.Settle(cell, verdict, why, m, to)
+		receipt.Done()
+	})
+	if err != nil {
+		t.router.Settle(cell, router.Dropped, busy, m, to)
+		receipt.Done()
+	}
+	return router.Queued, ""
+}
+
+// door is a Port for a source whose messages come from several goroutines.
+type door struct {
+	mu   sync.Mutex
+	port *router.Port
+}
+
+func newDoor(r *router.Router, from message.Endpoint) *door { return &door{port: r.Port(from)} }
+
+// publish sends one message through the gate. The payload may be kept.
+func (d *door) publish(topic string, payload []byte, qos byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	way, err := d.port.Route([]byte(topic), message.CheckTopic)
+	if err != nil {
+		return // our own topics are checked with the group file
+	}
+	d.port.Publish(&message.Message{Topic: way.Topic, Payload: payload, QoS: qos}, way)
+	d.port.Flush()
+}

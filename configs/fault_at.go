@@ -1,0 +1,37 @@
+package configs
+
+import (
+	"os"
+	"strconv"
+	"strings"
+)
+
+// FaultAt makes a fault of the value at a path such as gpio.leds[0].pin, for
+// what only the start of a part can find wrong. Its position is that of the
+// file as it is now; a path that the file does not have gets the deepest value
+// on the way to it.
+func (c *Config) FaultAt(at, problem, hint string) Fault {
+	f := Fault{File: c.File, Path: at, Problem: problem, Hint: hint}
+	data, err := os.ReadFile(c.File)
+	if err != nil {
+		return f
+	}
+	r := newReport(c.File)
+	r.parse(data)
+	if n, _ := r.locate(parsePath(at)); n != nil {
+		f.Line, f.Column = n.Line, n.Column
+	}
+	return f
+}
+
+// parsePath reads what path.String writes, as far as keys without quotes go.
+func parsePath(s string) (p path) {
+	for step := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
+		if i, err := strconv.Atoi(step); err == nil {
+			p = append(p, i)
+		} else {
+			p = append(p, step)
+		}
+	}
+	return p
+}

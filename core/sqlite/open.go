@@ -1,0 +1,221 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// finding is what stands on the disk before SQLite has touched it.
+type finding struct {
+	exists  bool
+	unclean bool  // there is a WAL: the last process did not close the database
+	size    int64 // of the file, in bytes
+	wal     int64 // of the WAL, in bytes
+}
+
+const header = "SQLite format 3\x00"
+
+// inspect looks for the damage that SQLite takes for something else: it opens an
+// empty file as a new database (and deletes the WAL beside it), and reads a WAL
+// up to the first fault and forgets the rest.
+func inspect(file string) (finding, error) {
+	wal, err := size(file + "-wal")
+	if err != nil {
+		return finding{}, err
+	}
+	info, err := os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		if wal > 0 {
+			return finding{}, fmt.Errorf("%w: the file is gone, but %s-wal is there, with committed rows", ErrCorrupt, filepath.Base(file))
+		}
+		return finding{}, nil
+	}
+	if err != nil {
+		return finding{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return finding{}, fmt.Errorf("it is not a regular file")
+	}
+	if err := checkHeader(file, info.Size()); err != nil {
+		return finding{}, err
+	}
+	if wal > 0 {
+		if err := checkWAL(file + "-wal"); err != nil {
+			return finding{}, err
+		}
+	}
+	return finding{exists: true, unclean: wal > 0, size: info.Size(), wal: wal}, nil
+}
+
+// size returns the size of a file in bytes, 0 if there is none.
+func size(file string) (int64, error) {
+	info, err := os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// checkHeader wants the first bytes of a database. SQLite would take them from
+// the WAL if they are there too, and find zeros for pages later.
+func checkHeader(file string, size int64) error {
+	if size == 0 {
+		return fmt.Errorf("%w: the file is empty, and a database never is", ErrCorrupt)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	first := make([]byte, len(header))
+	if _, err := io.ReadFull(f, first); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	if string(first) != header {
+		return fmt.Errorf("%w: the file does not begin as a database does", ErrCorrupt)
+	}
+	return nil
+}
+
+// create makes a database beside file and renames it, so that a file of that name
+// is never an unfinished one, whenever the power goes.
+func create(file string, steps []migration) error {
+	temp := file + ".new"
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} { // of a creation that was cut short
+		if err := os.Remove(temp + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	c, err := openConn(temp, migrates)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(c.migrate(steps), c.close()); err != nil {
+		return err
+	}
+	return publish(temp, file)
+}
+
+// publish gives the finished file temp its name, durably.
+func publish(temp, file string) error {
+	if left, err := size(temp + "-wal"); err != nil {
+		return err
+	} else if left > 0 {
+		return fmt.Errorf("%w: %s-wal could not be taken into the file", ErrIO, temp)
+	}
+	if err := fsync(temp); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, file); err != nil {
+		return err
+	}
+	return fsync(filepath.Dir(file))
+}
+
+// fsync makes the contents of a file or folder durable.
+func fsync(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// openChecked opens the connection that writes, having checked what is in the file
+// and brought its schema up to date.
+func openChecked(o Options, found finding, steps []migration) (*conn, error) {
+	if found.exists {
+		if err := upgrade(o, found, steps); err != nil {
+			return nil, err
+		}
+	}
+	c, err := openConn(o.File, writes)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.limit(o.MaxBytes); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+// upgrade checks a file that was there, and migrates it.
+func upgrade(o Options, found finding, steps []migration) (err error) {
+	c, err := openConn(o.File, migrates)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	// SQLite opens what it cannot write for reading, in silence.
+	if err := c.control("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	if err := c.control("ROLLBACK"); err != nil {
+		return err
+	}
+	if err := c.checkVersion(steps); err != nil {
+		return err
+	}
+	limit := o.CheckLimit
+	if !found.unclean {
+		limit /= 16
+	}
+	if found.size+found.wal <= limit {
+		if err := c.check(context.Background()); err != nil {
+			return err
+		}
+	}
+	if found.unclean {
+		// Take the WAL in, so that what a cut left behind its end is gone before
+		// new frames are written over it: see checkWAL.
+		if _, err := c.text("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+			return err
+		}
+	}
+	return c.migrate(steps)
+}
+
+// limit bounds the file; one that is larger already stays as large as it is.
+func (c *conn) limit(bytes int64) error {
+	if bytes <= 0 {
+		return nil
+	}
+	var pageSize int64
+	text, err := c.text("PRAGMA page_size")
+	if err == nil {
+		_, err = fmt.Sscan(text, &pageSize)
+	}
+	if err != nil {
+		return fmt.Errorf("read the page size: %w", err)
+	}
+	return c.exec(fmt.Sprintf("PRAGMA max_page_count=%d", max(1, bytes/pageSize)))
+}
+
+// check walks the structure of the whole database: about a second for 250 MB
+// that the system has in memory, else the time to read it.
+func (c *conn) check(ctx context.Context) error {
+	faults, err := c.lines(ctx, "PRAGMA quick_check(3)") // three faults are enough to tell of
+	if err != nil {
+		return err
+	}
+	if len(faults) != 1 || faults[0] != "ok" {
+		return fmt.Errorf("%w: %s", ErrCorrupt, strings.Join(faults, "; "))
+	}
+	return nil
+}

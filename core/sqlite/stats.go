@@ -1,0 +1,93 @@
+package sqlite
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Stats is a look at a DB.
+type Stats struct {
+	Commits       uint64    // groups on the disk
+	Functions     uint64    // functions whose done got nil
+	Failed        uint64    // functions whose done got an error
+	FailedCommits uint64    // transactions that were not committed
+	Waiting       int       // functions in the queue, those of the group in work not counted
+	Failure       error     // that the disk gave for the last group; nil when it took it
+	Since         time.Time // of the last change of Failure between nil and not nil
+	FileBytes     int64     // of the database file
+	WALBytes      int64     // of the WAL beside it, which is not in FileBytes
+}
+
+// Stats returns the figures of this moment. It does not touch the database.
+func (db *DB) Stats() Stats {
+	s := Stats{
+		Commits:       db.stats.commits.Load(),
+		Functions:     db.stats.functions.Load(),
+		Failed:        db.stats.failed.Load(),
+		FailedCommits: db.stats.failedCommits.Load(),
+		Waiting:       len(db.queue.jobs),
+	}
+	db.stats.mu.Lock()
+	s.Failure, s.Since = db.stats.failure, db.stats.since
+	db.stats.mu.Unlock()
+	// A size that cannot be read shows as 0; the failure of the disk shows above.
+	s.FileBytes, _ = size(db.o.File)
+	s.WALBytes, _ = size(db.o.File + "-wal")
+	return s
+}
+
+// quiet is the time between two reports of a failure: a full disk takes what makes
+// room and refuses the rest, in turn.
+const quiet = time.Minute
+
+// counters are what Stats shows; the writer counts.
+type counters struct {
+	commits, functions, failed, failedCommits atomic.Uint64
+
+	mu      sync.Mutex
+	failure error     // guarded by mu
+	since   time.Time // guarded by mu
+
+	told   bool      // the log says that there is a failure; the writer's
+	toldAt time.Time // when it last said so; the writer's
+}
+
+// count adds the functions of a settled group.
+func (c *counters) count(jobs []job) {
+	var failed uint64
+	for i := range jobs {
+		if jobs[i].err != nil {
+			failed++
+		}
+	}
+	c.failed.Add(failed)
+	c.functions.Add(uint64(len(jobs)) - failed)
+}
+
+// note keeps what the disk gave for the last group, and reports whether that is a
+// change from good to bad or back.
+func (c *counters) note(failure error) (changed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	changed = (c.failure == nil) != (failure == nil)
+	c.failure = failure
+	if changed {
+		c.since = time.Now()
+	}
+	return changed
+}
+
+// note counts the failure, or the good end, of a group, and logs a change.
+func (db *DB) note(failure error) {
+	s := &db.stats
+	switch changed := s.note(failure); {
+	case !changed:
+	case failure == nil && s.told:
+		s.told = false
+		db.o.Log.Info("The database takes writes again")
+	case failure != nil && time.Since(s.toldAt) > quiet:
+		s.told, s.toldAt = true, time.Now()
+		db.o.Log.Error("The database refuses writes", "err", failure)
+	}
+}

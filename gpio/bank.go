@@ -1,0 +1,283 @@
+package gpio
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"sync"
+)
+
+// Options is what a Bank is made of. A function that is nil does nothing.
+type Options struct {
+	Config Config
+	// Publish sends what the pin of that name has to say. It must not wait for
+	// the far end, and keeps the payload.
+	Publish func(topic string, payload []byte, from string)
+	// Report makes value the reported state of a top-level key of a thing's
+	// classic shadow. It is called by one goroutine of Run, and may wait.
+	Report func(thing, key string, value json.RawMessage)
+	// Changed is told every level that an LED takes, in order. It is called
+	// while the LED is locked: it must be quick and call nothing of the Bank.
+	Changed func(name string, on bool)
+	Log     *slog.Logger
+}
+
+// Bank is the pins of the group file.
+type Bank struct {
+	o    Options
+	log  *slog.Logger
+	open func(driver string, log *slog.Logger) (board, error)
+
+	// What New makes and nobody changes.
+	leds     []*led
+	buttons  []*button
+	byName   map[string]pin
+	bindings map[string][]*binding // by thing
+
+	faulty chan struct{} // wakes the goroutine that mends
+	owed   chan struct{} // wakes the goroutine that reports
+
+	mu     sync.Mutex
+	board  board // nil: not open
+	closed bool
+	cancel context.CancelFunc // of a Run that is on; nil: there is none
+	ended  chan struct{}      // closed when that Run has let go of the pins
+}
+
+// pin is what every kind of pin can tell of itself.
+type pin interface {
+	state(mode string) State
+	fault() (Fault, bool)
+}
+
+// PinError says which pin of the group file cannot be had.
+type PinError struct {
+	Path    string // of the value in the file: gpio.leds[0].pin
+	Pin     string // as the file writes it; empty when it is the driver
+	Problem string
+	Hint    string // what to write or do instead
+}
+
+func (e *PinError) Error() string {
+	if e.Hint == "" {
+		return fmt.Sprintf("%s: %s", e.Path, e.Problem)
+	}
+	return fmt.Sprintf("%s: %s (%s)", e.Path, e.Problem, e.Hint)
+}
+
+// PinErrors is every pin that cannot be had, in the order of the file.
+type PinErrors []*PinError
+
+func (e PinErrors) Error() string {
+	lines := make([]string, len(e))
+	for i, one := range e {
+		lines[i] = one.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap lets errors.As find each of them.
+func (e PinErrors) Unwrap() []error {
+	list := make([]error, len(e))
+	for i, one := range e {
+		list[i] = one
+	}
+	return list
+}
+
+// New makes a Bank of a checked configuration. It touches no pin.
+func New(o Options) *Bank {
+	if o.Publish == nil {
+		o.Publish = func(string, []byte, string) {}
+	}
+	if o.Report == nil {
+		o.Report = func(string, string, json.RawMessage) {}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Changed == nil {
+		o.Changed = func(string, bool) {}
+	}
+	b := &Bank{
+		o: o, log: o.Log, open: openBoard,
+		byName: map[string]pin{}, bindings: map[string][]*binding{},
+		faulty: make(chan struct{}, 1), owed: make(chan struct{}, 1),
+	}
+	for i, c := range o.Config.LEDs {
+		l := newLED(b, c, fmt.Sprintf("gpio.leds[%d].pin", i))
+		b.leds, b.byName[c.Name] = append(b.leds, l), l
+		if c.Thing != "" {
+			b.bind(l)
+		}
+	}
+	for i, c := range o.Config.Buttons {
+		k := newButton(b, c, fmt.Sprintf("gpio.buttons[%d].pin", i))
+		b.buttons, b.byName[c.Name] = append(b.buttons, k), k
+	}
+	for _, c := range o.Config.Sensors {
+		b.log.Warn("The sensor is not read: this version does not serve sensors", "pin", c.Name)
+	}
+	return b
+}
+
+// Open claims all pins and puts every output at its safe level. Its error is
+// PinErrors, every pin that does not exist or is in use; the others have been
+// let go of again, and the Bank is closed. Call it before the process opens files or listens (periph's
+// start-up closes descriptors that are not its own), and Close in any case.
+func (b *Bank) Open() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.board != nil || b.closed {
+		return errors.New("open the pins: they were opened before")
+	}
+	if len(b.leds)+len(b.buttons) == 0 {
+		b.board = newSim() // no pin, so no reason to look for a board
+		return nil
+	}
+	board, err := b.open(b.o.Config.Driver, b.log)
+	if err != nil {
+		return PinErrors{{Path: "gpio.driver", Problem: err.Error()}}
+	}
+	var faults PinErrors
+	for _, l := range b.leds {
+		if err := l.open(board); err != nil {
+			faults = append(faults, pinError(board, l.path, l.Pin, err))
+		}
+	}
+	for _, k := range b.buttons {
+		if err := k.open(board); err != nil {
+			faults = append(faults, pinError(board, k.path, k.Pin, err))
+		}
+	}
+	if len(faults) > 0 {
+		b.stop()
+		b.release()
+		b.closed = true
+		return faults
+	}
+	b.board = board
+	return nil
+}
+
+// pinError says what is wrong with a pin in the words of the file.
+func pinError(board board, path, pin string, err error) *PinError {
+	e := &PinError{Path: path, Pin: pin, Problem: fmt.Sprintf("the pin %q cannot be used: %v", pin, err)}
+	switch {
+	case errors.Is(err, errNoLine):
+		e.Problem = fmt.Sprintf("the board has no pin %q", pin)
+		e.Hint = board.hint()
+	case errors.Is(err, errInUse):
+		e.Hint = "another program or a driver of the kernel has it"
+	}
+	return e
+}
+
+// Run watches the buttons, mends what fails and reports, until ctx is cancelled
+// or one of its own goroutines panics, which is its error. When it returns, every
+// output is at its safe level and the pins are let go of.
+func (b *Bank) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended, err := b.begin(cancel)
+	if err != nil {
+		return err
+	}
+	defer close(ended)
+	defer b.release()
+
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	// Before anybody is waited for: an LED does not wait for a button.
+	defer b.stop()
+	failed := make(chan error, len(b.buttons)+2)
+	work := func(what string, f func(context.Context)) {
+		wg.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					b.stop()
+					failed <- fmt.Errorf("%s: panic: %v\n%s", what, p, debug.Stack())
+				}
+			}()
+			f(ctx)
+		})
+	}
+	for _, k := range b.buttons {
+		work("watch the button "+k.Name, k.watch)
+	}
+	work("mend pins", b.mend)
+	work("report pins", b.report)
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// begin makes the caller the one Run of this Bank.
+func (b *Bank) begin(cancel context.CancelFunc) (ended chan struct{}, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.board == nil || b.closed || b.ended != nil {
+		return nil, errors.New("run the pins: they are not open, closed, or run already")
+	}
+	b.cancel, b.ended = cancel, make(chan struct{})
+	return b.ended, nil
+}
+
+// Close puts every output at its safe level and lets go of the pins; a Run ends.
+// It may be called at any time and more than once, but not from Publish, Report
+// or Changed.
+func (b *Bank) Close() {
+	b.stop()
+	b.mu.Lock()
+	cancel, ended := b.cancel, b.ended
+	b.closed = true
+	b.mu.Unlock()
+	if ended != nil {
+		cancel()
+		<-ended
+		return
+	}
+	b.release()
+}
+
+// running returns the channel that is closed when the Run that is on ends.
+func (b *Bank) running() (ended <-chan struct{}, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended == nil {
+		return nil, errors.New("nobody watches the pins")
+	}
+	return b.ended, nil
+}
+
+// stop puts every output at its safe level, after which no command moves it.
+func (b *Bank) stop() {
+	for _, l := range b.leds {
+		l.stop()
+	}
+}
+
+func (b *Bank) release() {
+	for _, l := range b.leds {
+		l.release()
+	}
+	for _, k := range b.buttons {
+		k.release()
+	}
+}
+
+// wake lets the goroutine that waits for c have a look, now or when it comes.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,20 @@
+// Package localshadow owns the device shadows of this gateway: the rules of AWS
+// IoT's Device Shadow service as pure functions over one document (Update, Get,
+// Delete), the store of all documents in SQLite, and the Service that answers on
+// the topics $aws/things/THING/shadow/... and to the command line.
+//
+// It imports core/message and core/sqlite. Besides cmd, only sync/shadows may
+// import it. It knows no broker and no router: messages come in by Deliver and
+// leave by Options.Publish.
+//
+// Concurrency: the pure functions keep nothing and may be called from anywhere.
+// A Service is safe for concurrent use. Requests are served one after another
+// inside the group transactions of the database, in the order in which they
+// came; what they answer leaves, in the same order and after the commit, from
+// the one goroutine of Service.Run.
+//
+// Sources of the rules are cited as "AWS: page" (AWS IoT Core Developer Guide),
+// "capture" (an answer recorded from the live service) or "Greengrass" (AWS's
+// own shadow manager). Where they are silent or disagree, rules.go says what is
+// done here.
+package localshadow

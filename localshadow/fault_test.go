@@ -1,0 +1,146 @@
+package localshadow_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"greengate/core/sqlite"
+	"greengate/localshadow"
+)
+
+// A full disk: the update is rejected with a 500 and its receipt says so, reading
+// goes on, and all is well when there is room again.
+func TestFullDisk(t *testing.T) {
+	st := openStation(t, func(db *sqlite.Options, _ *localshadow.Options) { db.MaxBytes = 256 << 10 })
+	big := desired("k", `"`+strings.Repeat("x", 8000)+`"`)
+	var full string
+	for i := 0; full == "" && i < 1000; i++ {
+		thing := fmt.Sprintf("t%d", i)
+		if err := st.deliver(updateTopic(thing), strings.TrimSuffix(big, "}")+`,"clientToken":"t"}`); err != nil {
+			if !errors.Is(err, sqlite.ErrFull) {
+				t.Errorf("the receipt says %v", err)
+			}
+			full = thing
+		}
+	}
+	all := st.take()
+	last := all[len(all)-1]
+	if last.topic != updateTopic(full)+"/rejected" || !strings.HasPrefix(last.payload, `{"code":500,"message":"Internal service failure"`) || !strings.HasSuffix(last.payload, `"clientToken":"t"}`) {
+		t.Errorf("told %+v", last)
+	}
+	if f := st.Faults(); len(f) != 1 || !strings.Contains(f[0], "updates are rejected since") {
+		t.Errorf("faults %q", f)
+	}
+	if s := st.Stats(); s.Rejected[500] != 1 || s.Bytes != s.Shadows*8008 {
+		t.Errorf("stats %+v", s)
+	}
+	if got := st.tell("$aws/things/t0/shadow/get", ""); !strings.HasPrefix(got, "get/accepted") {
+		t.Errorf("get: %.100s", got)
+	}
+	if _, err := st.Update(context.Background(), full, "", []byte(big)); err == nil || err.Error() != "Internal service failure" {
+		t.Errorf("direct: %v", err)
+	}
+	st.tell("$aws/things/t0/shadow/delete", "")
+	st.tell("$aws/things/t1/shadow/delete", "")
+	if got := st.tell(updateTopic(full), big); !strings.Contains(got, `update/accepted {`) || !strings.Contains(got, `"version":1,`) {
+		t.Errorf("with room again: %.200s", got)
+	}
+	if f := st.Faults(); len(f) != 0 {
+		t.Errorf("faults %q", f)
+	}
+}
+
+// A row that cannot be read concerns its own shadow only, which can be deleted.
+func TestDamagedRow(t *testing.T) {
+	st := openStation(t)
+	st.tell(updateTopic("a"), desired("k", 1))
+	st.tell(updateTopic("b"), desired("k", 1))
+	for _, damage := range []string{`desired = '{"k":'`, `desired = '{"k":1,"l":2}'`, `times = x'ff'`} {
+		st.tell(updateTopic("a"), desired("k", 1))
+		if err := st.DB.Update(context.Background(), func(tx *sqlite.Tx) error { return tx.Exec(`UPDATE shadows SET ` + damage + ` WHERE thing = 'a'`) }); err != nil {
+			t.Fatal(err)
+		}
+		for _, op := range []string{"get", "update"} {
+			got := st.tell("$aws/things/a/shadow/"+op, `{"state":{},"clientToken":"t"}`)
+			if !strings.HasPrefix(got, op+`/rejected {"code":500,`) || !strings.Contains(got, `"clientToken":"t"`) {
+				t.Errorf("%s: %s: %s", damage, op, got)
+			}
+		}
+		if f := st.Faults(); len(f) != 1 || !strings.Contains(f[0], "last a") {
+			t.Errorf("faults %q", f)
+		}
+		if got := st.tell(updateTopic("b"), desired("k", 2)); !strings.Contains(got, "accepted") {
+			t.Errorf("b: %s", got)
+		}
+		if got := st.tell("$aws/things/a/shadow/delete", ""); !strings.HasPrefix(got, "delete/accepted") {
+			t.Errorf("delete: %s", got)
+		}
+	}
+}
+
+// More than may wait is told to come back, and the rest goes on in order.
+func TestThrottle(t *testing.T) {
+	st := openStation(t, func(_ *sqlite.Options, o *localshadow.Options) { o.Bounds.PendingPerThing = 5 })
+	hold, held := make(chan struct{}), make(chan struct{})
+	st.DB.Write(func(*sqlite.Tx) error { close(held); <-hold; return nil }, func(error) {})
+	<-held
+	settled := make(chan error, 10)
+	for i := range 5 {
+		if err := st.Deliver(updateTopic("a"), []byte(desired("k", i)), func(err error) { settled <- err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := st.Deliver(updateTopic("a"), []byte(`{"state":{},"clientToken":"t"}`), nil); !errors.Is(err, localshadow.ErrBusy) {
+		t.Errorf("the sixth: %v", err)
+	}
+	if _, err := st.Update(context.Background(), "a", "", []byte(`{"state":{}}`)); err == nil || err.Error() != "Too many requests" {
+		t.Errorf("a direct one: %v", err)
+	}
+	if err := st.Deliver(updateTopic("b"), []byte(desired("k", 1)), func(err error) { settled <- err }); err != nil {
+		t.Errorf("another thing: %v", err)
+	}
+	close(hold)
+	for range 6 {
+		if err := <-settled; err != nil {
+			t.Error(err)
+		}
+	}
+	all := st.take()
+	if len(all) != 6*3+1 || all[0].topic != updateTopic("a")+"/rejected" || !strings.HasPrefix(all[0].payload, `{"code":429,"message":"Too many requests"`) || !strings.HasSuffix(all[0].payload, `"clientToken":"t"}`) {
+		t.Errorf("%d messages, the first %+v", len(all), all[0])
+	}
+	if s := st.Stats(); s.Throttled != 2 || s.Accepted != 6 || s.Waiting != 0 {
+		t.Errorf("stats %+v", s)
+	}
+	if got := st.tell(updateTopic("a"), `{"state":{}}`); !strings.Contains(got, `"version":6,`) {
+		t.Errorf("later: %s", got)
+	}
+}
+
+// At its end the service answers what it has accepted, and takes no more.
+func TestStop(t *testing.T) {
+	st := openStation(t)
+	settled := 0
+	const n = 200
+	for i := range n {
+		if err := st.Deliver(updateTopic("a"), []byte(desired("k", i)), func(error) { settled++ }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	st.stop()
+	if all := st.take(); settled != n || len(all) != 3*n {
+		t.Errorf("%d of %d settled, %d messages", settled, n, len(all))
+	}
+	if err := st.Deliver(updateTopic("a"), nil, nil); !errors.Is(err, localshadow.ErrStopped) {
+		t.Errorf("deliver after the end: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if _, err := st.Update(ctx, "a", "", nil); !errors.Is(err, localshadow.ErrStopped) {
+		t.Errorf("update after the end: %v", err)
+	}
+}

@@ -1,0 +1,150 @@
+package localshadow
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"greengate/core/sqlite"
+)
+
+// job is one request on its way: admitted, served in a group transaction, told
+// when the group is on disk. Serve may run more than once, so it sets anew what
+// it leaves behind.
+type job struct {
+	s           *Service
+	thing, name string
+	base        string // of the topics
+	op          Op
+	payload     string
+	settled     func(error)         // of a message
+	answered    func([]byte, error) // of another request
+	refused     bool                // before it came to the store: rejection says why
+	throttled   bool                // it was never admitted
+
+	answer    Answer
+	rejection *Rejection
+	change    *Change
+	counted   totals
+	bytes     int64 // of the payload and the answers
+	err       error // of the disk
+}
+
+// serve does what is asked, in the writer's goroutine.
+func (j *job) serve(tx *sqlite.Tx) error {
+	j.recount(totals{})
+	j.answer, j.change = Answer{}, nil
+	if j.refused {
+		return nil
+	}
+	j.rejection = nil
+	err := j.try(tx, j.s.o.Now())
+	var r *Rejection
+	if errors.As(err, &r) {
+		j.rejection = r
+		return nil
+	}
+	if errors.Is(err, errStored) {
+		j.rejection = reject(500, msgInternal)
+		j.s.damaged(j.thing, j.name, err)
+		return nil
+	}
+	return err
+}
+
+// try returns the *Rejection of a request that is refused.
+func (j *job) try(tx *sqlite.Tx, now time.Time) error {
+	old, err := load(tx, j.thing, j.name)
+	if err != nil {
+		return err
+	}
+	lim := j.s.o.Limits
+	d := old
+	switch j.op {
+	case OpGet:
+		j.answer.Accepted, err = Get(old, j.payload, Subject(j.thing, j.name), now, lim)
+		return err
+	case OpUpdate:
+		d, j.answer, err = Update(old, j.payload, now, lim)
+	case OpDelete:
+		d, j.answer.Accepted, err = Delete(old, j.payload, Subject(j.thing, j.name), now, lim)
+	}
+	if err != nil {
+		return err
+	}
+	if err := j.admit(tx, &old, &d); err != nil {
+		j.answer = Answer{}
+		return err
+	}
+	if err := save(tx, j.thing, j.name, &d); err != nil {
+		return err
+	}
+	t := change(&old, &d)
+	if d.Deleted {
+		gone, err := forget(tx, d.Updated-remembered, j.s.o.Bounds.Shadows)
+		if err != nil {
+			return err
+		}
+		t.deleted -= gone
+	}
+	j.recount(t)
+	j.change = newChange(j.thing, j.name, &old, &d)
+	return nil
+}
+
+// admit checks the bounds of the store. What makes it smaller may always come.
+func (j *job) admit(tx *sqlite.Tx, old, d *Document) error {
+	b := &j.s.o.Bounds
+	if grows := int64(d.Size() - old.Size()); grows > 0 && j.s.totals.bytes.Load()+grows > b.Bytes {
+		return j.s.full(j.thing, reject(413, msgStoreFull, b.Bytes))
+	}
+	if !d.Exists() || old.Exists() {
+		return nil
+	}
+	if j.s.totals.shadows.Load() >= int64(b.Shadows) {
+		return j.s.full(j.thing, reject(413, msgFull, b.Shadows))
+	}
+	var n int
+	if err := tx.QueryRow(sqlOfThing, j.thing).Scan(&n); err != nil {
+		return err
+	}
+	if n >= b.PerThing {
+		return j.s.full(j.thing, reject(413, msgThingFull, b.PerThing))
+	}
+	return nil
+}
+
+// recount makes t what this job has added to the totals.
+func (j *job) recount(t totals) {
+	j.s.count(t.plus(j.counted.negated()))
+	j.counted = t
+}
+
+// served is told when the group is on disk, or is not. It hands the job over to
+// Run, whose queue has room for all that are pending.
+func (j *job) served(err error) {
+	if err != nil {
+		j.recount(totals{})
+		j.fail(err)
+	}
+	n := int64(len(j.answer.Accepted) + len(j.answer.Delta) + len(j.answer.Documents))
+	j.s.pendingBytes.Add(n)
+	j.bytes += n
+	j.s.out <- j
+}
+
+// fail rejects a job that the disk did not take. A get that was in a group with
+// updates can still be answered: a full disk can be read.
+func (j *job) fail(err error) {
+	if j.op == OpGet && !j.refused {
+		if j.answer.Accepted, err = j.s.Get(context.Background(), j.thing, j.name, []byte(j.payload)); err == nil {
+			return
+		}
+		if errors.As(err, &j.rejection) {
+			return
+		}
+	}
+	j.err = err
+	j.answer, j.change = Answer{}, nil
+	j.rejection = reject(500, msgInternal)
+}

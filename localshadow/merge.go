@@ -1,0 +1,110 @@
+package localshadow
+
+// merge lays a patch over an object (AWS: device-shadow-data-flow, "Updates
+// affect only the fields specified in the request"): objects merge, every other
+// value replaces what was there, null removes. The patch is used up.
+func (t *tree) merge(dst, patch int32) {
+	for p := t.nodes[patch].first; p != 0; {
+		next := t.nodes[p].next
+		k := t.nodes[p].kind
+		d := t.find(dst, t.nodes[p].key)
+		switch {
+		case k == null:
+			if d != 0 {
+				t.remove(dst, d)
+			}
+		case k == object && d != 0 && t.nodes[d].kind == object:
+			t.merge(d, p)
+		case d != 0:
+			t.prune(p)
+			t.replace(d, p)
+		case t.prune(p):
+			t.add(dst, p)
+		}
+		p = next
+	}
+}
+
+// prune takes the nulls out of a value that is stored as a whole, and tells
+// whether anything is left: {} is something, an object of which only nulls were
+// sent is not.
+func (t *tree) prune(id int32) bool {
+	if t.nodes[id].kind != object {
+		return true
+	}
+	nulls := false
+	for i := t.nodes[id].first; i != 0; i = t.nodes[i].next {
+		if t.nodes[i].kind == null || !t.prune(i) {
+			t.remove(id, i)
+			nulls = true
+		}
+	}
+	return t.nodes[id].size > 0 || !nulls
+}
+
+// replace puts the value of p in the place of d's.
+func (t *tree) replace(d, p int32) {
+	x, y := &t.nodes[d], &t.nodes[p]
+	x.kind, x.text, x.time = y.kind, y.text, y.time
+	x.first, x.last, x.size, x.list = y.first, y.last, y.size, y.list
+}
+
+// diff says whether a value of desired is in the delta.
+type diff uint8
+
+const (
+	same  diff = iota
+	part       // an object, some of whose members are
+	whole      // as it stands
+)
+
+// compare marks what of the object d differs from the object r, or is missing
+// there, and tells whether anything does (AWS: device-shadow-document, "delta").
+// What only r has does not count. r is 0 when there is no such object.
+func (t *tree) compare(d, r int32) (differs bool) {
+	for i := t.live(t.nodes[d].first); i != 0; i = t.live(t.nodes[i].next) {
+		n := &t.nodes[i]
+		j := int32(0)
+		if r != 0 {
+			j = t.find(r, n.key)
+		}
+		switch {
+		case j == 0:
+			n.diff = whole
+		case n.kind == object && t.nodes[j].kind == object:
+			n.diff = same
+			if t.compare(i, j) {
+				n.diff = part
+			}
+		case t.equal(i, j):
+			n.diff = same
+		default:
+			n.diff = whole
+		}
+		differs = differs || n.diff != same
+	}
+	return differs
+}
+
+// appendDelta writes what compare has marked in an object: the values, or their
+// metadata.
+func (t *tree) appendDelta(b []byte, id int32, metadata bool) []byte {
+	b = append(b, '{')
+	for i := t.live(t.nodes[id].first); i != 0; i = t.live(t.nodes[i].next) {
+		n := &t.nodes[i]
+		if n.diff == same {
+			continue
+		}
+		b = append(append(b, n.key...), ':')
+		switch {
+		case n.diff == part:
+			b = t.appendDelta(b, i, metadata)
+		case metadata:
+			b = t.appendTimes(b, i)
+		default:
+			b = t.append(b, i)
+		}
+		b = append(b, ',')
+	}
+	return end(b, '}')
+}

@@ -1,0 +1,124 @@
+package localshadow
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"greengate/core/sqlite"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrations returns the schema of the store, for sqlite.Options.
+func Migrations() fs.FS {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // the folder is part of the program
+	}
+	return sub
+}
+
+const (
+	sqlLoad = `SELECT version, deleted, updated, desired, reported, times FROM shadows WHERE thing = ? AND name = ?`
+
+	sqlSave = `INSERT INTO shadows (thing, name, version, deleted, updated, bytes, desired, reported, times)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (thing, name) DO UPDATE SET version = excluded.version, deleted = excluded.deleted,
+			updated = excluded.updated, bytes = excluded.bytes, desired = excluded.desired,
+			reported = excluded.reported, times = excluded.times`
+
+	sqlTotals = `SELECT deleted, count(*), sum(bytes) FROM shadows GROUP BY deleted`
+
+	sqlOfThing = `SELECT count(*) FROM shadows WHERE thing = ? AND deleted = 0`
+
+	// The versions of deleted shadows that are remembered no longer: those whose
+	// time has passed, and the oldest beyond the bound.
+	sqlForget = `DELETE FROM shadows WHERE deleted = 1 AND (updated < ? OR id IN (
+		SELECT id FROM shadows WHERE deleted = 1 ORDER BY updated DESC LIMIT -1 OFFSET ?))`
+
+	sqlNames = `SELECT name FROM shadows WHERE thing = ? AND name > ? AND deleted = 0 ORDER BY name LIMIT ?`
+
+	sqlInfo = `SELECT thing, name, version, updated, desired, reported, times FROM shadows WHERE deleted = 0`
+	sqlAll  = sqlInfo + ` AND (thing, name) > (?, ?) ORDER BY thing, name LIMIT ?`
+	sqlOne  = sqlInfo + ` AND thing = ? ORDER BY name`
+)
+
+// load reads a document; one that is not there is the zero value.
+func load(tx *sqlite.Tx, thing, name string) (d Document, err error) {
+	var deleted int64
+	var times []byte
+	err = tx.QueryRow(sqlLoad, thing, name).Scan(&d.Version, &deleted, &d.Updated, &d.Desired, &d.Reported, &times)
+	if errors.Is(err, sqlite.ErrNoRows) {
+		return Document{}, nil
+	}
+	if err != nil {
+		return Document{}, fmt.Errorf("read a shadow: %w", err)
+	}
+	d.Deleted, d.times = deleted != 0, string(times)
+	return d, nil
+}
+
+func save(tx *sqlite.Tx, thing, name string, d *Document) error {
+	err := tx.Exec(sqlSave, thing, name, d.Version, d.Deleted, d.Updated, d.Size(), d.Desired, d.Reported, []byte(d.times))
+	if err != nil {
+		return fmt.Errorf("write a shadow: %w", err)
+	}
+	return nil
+}
+
+// totals is what the bounds of the store count.
+type totals struct{ shadows, deleted, bytes int64 }
+
+func (t totals) plus(u totals) totals {
+	return totals{t.shadows + u.shadows, t.deleted + u.deleted, t.bytes + u.bytes}
+}
+
+func (t totals) negated() totals { return totals{-t.shadows, -t.deleted, -t.bytes} }
+
+// change is what putting d in the place of old does to the totals.
+func change(old, d *Document) (t totals) {
+	count := func(d *Document, sign int64) {
+		t.bytes += sign * int64(d.Size())
+		if d.Exists() {
+			t.shadows += sign
+		} else if d.Deleted {
+			t.deleted += sign
+		}
+	}
+	count(old, -1)
+	count(d, +1)
+	return t
+}
+
+// count reads the totals.
+func count(tx *sqlite.Tx) (t totals, err error) {
+	rows, err := tx.Query(sqlTotals)
+	if err != nil {
+		return t, fmt.Errorf("count the shadows: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var deleted, n, bytes int64
+		if err := rows.Scan(&deleted, &n, &bytes); err != nil {
+			return t, fmt.Errorf("count the shadows: %w", err)
+		}
+		if t.bytes += bytes; deleted != 0 {
+			t.deleted = n
+		} else {
+			t.shadows = n
+		}
+	}
+	return t, rows.Err()
+}
+
+// forget removes the rows of deleted shadows that nobody can come back to, and
+// returns how many there were.
+func forget(tx *sqlite.Tx, before int64, keep int) (n int64, err error) {
+	if err := tx.Exec(sqlForget, before, keep); err != nil {
+		return 0, fmt.Errorf("forget deleted shadows: %w", err)
+	}
+	return tx.Changes()
+}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -41,6 +42,7 @@ type gateway struct {
 	shadowDB   *sqlite.DB
 	shadows    *localshadow.Service
 	pins       *gpio.Bank
+	sessionDB  *sqlite.DB
 	broker     *broker.Broker
 	discovery  *discovery.Server
 	admin      *admin.Server
@@ -127,8 +129,15 @@ func (g *gateway) openTable(c *configs.Config) error {
 }
 
 func (g *gateway) openBroker(c *configs.Config) (err error) {
+	g.sessionDB, err = sqlite.Open(sqlite.Options{
+		File: filepath.Join(c.Data, "sessions.db"), Migrations: broker.Migrations(), Log: g.log, Readers: 1,
+	})
+	if err != nil {
+		return err
+	}
 	g.broker, err = broker.New(broker.Options{
 		Config: c.Broker, Router: g.router, Identities: g.identities, TLS: g.server.TLSConfig(), Log: g.log,
+		DB: g.sessionDB,
 		Feeds: func(thing, filter string) bool {
 			return g.current().table.CanFeed(message.DeviceEndpoint(thing), filter)
 		},
@@ -136,6 +145,7 @@ func (g *gateway) openBroker(c *configs.Config) (err error) {
 	if err != nil {
 		return err
 	}
+	g.broker.Recheck(membersOf(c)) // devices may have left the file while nobody ran
 	return g.broker.Listen()
 }
 
@@ -166,6 +176,7 @@ func (g *gateway) Run(ctx context.Context) error {
 	all.Add("shadow store", g.shadowDB)
 	all.Add("shadows", g.shadows)
 	all.Add("pins", g.pins)
+	all.Add("session store", g.sessionDB)
 	all.Add("server certificate", g.server)
 	all.Add("broker", g.broker)
 	all.Add("discovery", g.discovery)
@@ -192,8 +203,10 @@ func (g *gateway) close() {
 	if g.discovery != nil {
 		g.discovery.Close()
 	}
-	if g.shadowDB != nil {
-		_ = g.shadowDB.Close() // of one that ran, Run has told the error
+	for _, db := range []*sqlite.DB{g.shadowDB, g.sessionDB} {
+		if db != nil {
+			_ = db.Close() // of one that ran, Run has told the error
+		}
 	}
 	g.pins.Close()
 	if g.unlock != nil {

@@ -61,12 +61,17 @@ func (g *gateway) take(old *configs.Config) (*configs.Config, error) {
 	}
 	g.broker.SetStrict(c.Broker.StrictSubscribe)
 	// Last: whoever is no device any more is cut, and cannot come back.
+	g.broker.Recheck(membersOf(c))
+	return c, nil
+}
+
+// membersOf returns what tells whether a thing is a device of the file.
+func membersOf(c *configs.Config) func(thing string) bool {
 	members := make(map[string]bool, len(c.Devices))
 	for _, d := range c.Devices {
 		members[d.Thing] = true
 	}
-	g.broker.Recheck(func(thing string) bool { return members[thing] })
-	return c, nil
+	return func(thing string) bool { return members[thing] }
 }
 
 // putInForce swaps the table of the router together with what reports say of

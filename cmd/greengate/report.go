@@ -117,11 +117,7 @@ func shadowInfo(i localshadow.Info) client.Shadow {
 	}
 }
 
-func (g *gateway) reportPins(s *client.Status) {
-	for _, p := range g.pins.List() {
-		s.GPIO = append(s.GPIO, client.Pin{Name: p.Name, Kind: p.Kind, Pin: p.Pin, Level: p.Level, Mode: p.Mode, Fault: p.Fault})
-	}
-}
+func (g *gateway) reportPins(s *client.Status) { s.GPIO = g.listPins() }
 
 func (g *gateway) reportListeners(s *client.Status) {
 	for _, a := range g.broker.Addrs() {
@@ -152,6 +148,9 @@ func (g *gateway) reportFaults(s *client.Status) {
 	}
 	for _, text := range g.shadows.Faults() {
 		s.Faults = append(s.Faults, client.Fault{Component: "shadow", Message: text})
+	}
+	for _, text := range g.broker.Faults() {
+		s.Faults = append(s.Faults, client.Fault{Component: "broker", Message: text})
 	}
 	for _, f := range g.pins.Faults() {
 		fault := client.Fault{Component: "gpio", Message: f.Name + " " + f.Pin + ": " + f.Problem}

@@ -3,6 +3,7 @@ package broker
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"greengate/core/message"
 	"greengate/core/router"
+	"greengate/core/sqlite"
 )
 
 // Identifier tells which thing a client certificate stands for.
@@ -35,6 +37,9 @@ type Options struct {
 	// message that the filter matches. It is asked for a SUBSCRIBE when the
 	// group is strict; nil: never.
 	Feeds func(thing, filter string) bool
+	// DB keeps sessions and retained messages over a restart; nil: memory only.
+	// It was opened with Migrations, and runs longer than the broker.
+	DB *sqlite.DB
 }
 
 // Broker is the local MQTT broker.
@@ -54,6 +59,7 @@ type Broker struct {
 	queued   atomic.Int64 // bytes that wait in all queues
 	stopping atomic.Bool
 	refusals refusals
+	store    *store
 
 	listeners []net.Listener
 	open      sync.WaitGroup // connections, until their end is through
@@ -67,8 +73,9 @@ type Broker struct {
 // maxPending bounds the connections that have not sent their CONNECT.
 const maxPending = 1024
 
-// New makes a broker and registers it as the target of all devices. It starts
-// nothing.
+// New makes a broker, with the sessions and retained messages that a former
+// process has left, and registers it as the target of all devices. It starts
+// nothing. The table must be in force.
 func New(o Options) (*Broker, error) {
 	b := &Broker{
 		config:     o.Config,
@@ -95,6 +102,10 @@ func New(o Options) (*Broker, error) {
 	})
 	if err := b.mochi.AddHook(&hook{b: b}, nil); err != nil {
 		return nil, err
+	}
+	b.store = newStore(o.DB, b.log)
+	if err := b.load(); err != nil {
+		return nil, fmt.Errorf("read the sessions: %w", err)
 	}
 	b.router.Register(message.Device, b)
 	return b, nil
@@ -204,8 +215,8 @@ func (b *Broker) detach(c *conn) {
 		s.live.Store(nil)
 		s.since = time.Now()
 		over = !s.persistent()
-		if !over && s.expiry != forever {
-			s.end = time.AfterFunc(time.Duration(s.expiry)*time.Second, func() { b.expire(s) })
+		if !over {
+			b.endLater(s)
 		}
 	}
 	s.mu.Unlock()
@@ -216,6 +227,14 @@ func (b *Broker) detach(c *conn) {
 	b.mu.Unlock()
 	if will != nil {
 		will()
+	}
+}
+
+// endLater has an absent session end when its time is over. The caller holds
+// s.mu.
+func (b *Broker) endLater(s *session) {
+	if s.expiry != forever {
+		s.end = time.AfterFunc(time.Duration(s.expiry)*time.Second, func() { b.expire(s) })
 	}
 }
 
@@ -280,9 +299,10 @@ func (b *Broker) unsubscribe(c *conn, filter string) (existed bool) {
 	return true
 }
 
-// retain keeps a message that a row allows. Reserved topics have no retained
-// messages, as in AWS IoT.
-func (b *Broker) retain(m *message.Message) {
+// retain keeps a message that a row allows, on disk before its publisher is
+// acknowledged. Reserved topics have no retained messages, as in AWS IoT.
+func (b *Broker) retain(d *router.Delivery) {
+	m := d.Message
 	if strings.HasPrefix(m.Topic, "$") {
 		b.router.Note(router.Dropped, "retained-reserved")
 		return
@@ -290,6 +310,10 @@ func (b *Broker) retain(m *message.Message) {
 	if !b.retained.keep(m) {
 		b.router.Note(router.Dropped, retainedFull)
 		b.log.Warn("retained message not kept: the store is full", "thing", m.Source.Name, "topic", m.Topic)
+		return
+	}
+	if b.store != nil {
+		b.store.retain(m.Keep(), d.Hold().Done)
 	}
 }
 

@@ -73,6 +73,9 @@ func (s *session) deliver(d *router.Delivery, h *handle, hop *router.Hop) (route
 	}
 	p := &pending{msg: d.Message.Keep(), cell: cell, h: h, table: table, qos: min(d.QoS, h.qos)}
 	cell.Queue()
+	// A client that is there and keeps up has its messages acknowledged before
+	// they need the disk.
+	s.hold(p, d, !now)
 	if now {
 		s.transmit(c, p, d)
 		return router.Sent, ""
@@ -99,7 +102,7 @@ func (s *session) pump(c *conn, d *router.Delivery) {
 	for s.queue.len() > 0 && s.window.len() < c.sendMax && c.room() {
 		p := s.take()
 		if v, why := s.judge(p, c); v != 0 {
-			s.settle(p, v, why)
+			s.lose(p, v, why)
 			continue
 		}
 		s.transmit(c, p, d)
@@ -148,7 +151,7 @@ func (s *session) rejudge() {
 		if s.allowed(p) {
 			return true
 		}
-		s.settle(p, router.Dropped, rowGone)
+		s.lose(p, router.Dropped, rowGone)
 		return false
 	})
 	s.b.queued.Add(int64(s.queue.bytes - before))
@@ -214,6 +217,7 @@ func (s *session) recorded(c *conn, id uint16, reason code, d *router.Delivery) 
 		return
 	case p.state == sent:
 		s.settle(p, router.Delivered, "")
+		s.free(p)
 		p.state, p.msg = released, nil
 	}
 	c.ack(typePubrel, id, success, d)

@@ -119,14 +119,19 @@ func (c *conn) publish(first byte, body []byte) error {
 	m := &c.msg
 	*m = message.Message{Topic: way.Topic, Payload: p.payload, QoS: p.qos, Retain: p.retain, Expires: p.expires, Properties: p.props}
 	m.Source = message.DeviceEndpoint(c.thing)
-	if p.retain && way.Allowed {
-		c.b.retain(m)
-	}
-	receipt := c.port.Publish(m, way)
+	receipt := c.b.publish(c.port, m, way)
 	if p.qos > 0 {
 		c.acknowledge(p, way.Allowed, receipt)
 	}
 	return nil
+}
+
+// publish routes a message, and keeps it when it is to be retained.
+func (b *Broker) publish(port *router.Port, m *message.Message, way *router.Route) *router.Receipt {
+	if m.Retain && way.Allowed {
+		return port.PublishKept(m, way, b.retain)
+	}
+	return port.Publish(m, way)
 }
 
 // resolve sets or uses a topic alias [MQTT 3.3.2.3.4].
@@ -233,5 +238,8 @@ func (s *session) prolong(expiry uint32) error {
 		return protocolError
 	}
 	s.expiry = expiry
+	if expiry == 0 {
+		s.b.forgetSession(s)
+	}
 	return nil
 }

@@ -145,6 +145,7 @@ func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 	c := connOf(cl)
 	h.b.identities.Used(c.thing, c.peer[0])
 	h.b.claim(c)
+	h.b.remember(c.sess)
 }
 
 // OnSessionEstablished opens the message path.
@@ -191,6 +192,7 @@ func (c *conn) connack(pk packets.Packet) packets.Packet {
 func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
 	c.reply = reply{codes: make([]byte, len(pk.Filters))}
+	var entered []*subscription
 	for i, f := range pk.Filters {
 		sub := &subscription{
 			sess: c.sess, filter: f.Filter, qos: f.Qos, id: uint32(f.Identifier),
@@ -200,6 +202,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 		switch {
 		case refused == success:
 			c.reply.codes[i] = sub.qos
+			entered = append(entered, sub)
 			if f.RetainHandling == 0 || f.RetainHandling == 1 && !existed { // [MQTT-3.3.1-9, -10, -11]
 				c.reply.fresh = append(c.reply.fresh, sub)
 			}
@@ -209,6 +212,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 			c.reply.codes[i] = byte(unspecifiedError311)
 		}
 	}
+	h.b.rememberSubscriptions(c.sess, entered, nil)
 	pk.Filters = make(packets.Subscriptions, len(pk.Filters)) // empty filters: nothing for mochi to do
 	return pk
 }
@@ -217,11 +221,15 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
 	c.reply = reply{codes: make([]byte, len(pk.Filters))}
+	var removed []string
 	for i, f := range pk.Filters {
-		if !h.b.unsubscribe(c, f.Filter) {
+		if h.b.unsubscribe(c, f.Filter) {
+			removed = append(removed, f.Filter)
+		} else {
 			c.reply.codes[i] = byte(noSubscription)
 		}
 	}
+	h.b.rememberSubscriptions(c.sess, nil, removed)
 	return pk
 }
 

@@ -45,6 +45,17 @@ func (b *Broker) closeListeners() {
 // Run accepts connections until ctx ends, then tells the clients and waits for
 // the end of all connections.
 func (b *Broker) Run(ctx context.Context) error {
+	stopStore := b.startStore()
+	defer stopStore()
+	b.mu.Lock()
+	for _, s := range b.sessions { // of a former process
+		s.mu.Lock()
+		if s.conn == nil && s.end == nil {
+			b.endLater(s)
+		}
+		s.mu.Unlock()
+	}
+	b.mu.Unlock()
 	var accepting sync.WaitGroup
 	for _, l := range b.listeners {
 		accepting.Go(func() { b.accept(ctx, l) })
@@ -60,6 +71,24 @@ func (b *Broker) Run(ctx context.Context) error {
 	b.mu.Unlock()
 	b.open.Wait()
 	return nil
+}
+
+// startStore has sessions written to disk until the function that it returns is
+// called, which waits for the last of it.
+func (b *Broker) startStore() (stop func()) {
+	if b.store == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		b.store.run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 // accept takes connections. When the system has no more descriptors it waits

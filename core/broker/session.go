@@ -35,6 +35,7 @@ type session struct {
 
 	since  time.Time   // of the last connect or disconnect
 	expiry uint32      // seconds that it outlives its connection; forever: never ends
+	stored int64       // expiry as it is on disk; 0: not on disk
 	end    *time.Timer // ends an absent session
 	will   *will       // of the connection, or delayed after it
 }
@@ -49,7 +50,21 @@ type pending struct {
 	table uint64 // generation of the table that allowed it
 	qos   byte
 	state pendingState
+
+	// Of a durable session; see store.
+	n       int64 // its row
+	disk    diskState
+	receipt *router.Receipt // of its publisher, until it is safe
 }
+
+// diskState is where a message stands with the disk.
+type diskState uint8
+
+const (
+	notKept  diskState = iota // not there, and not to be
+	onTheWay                  // written when patience is over
+	written                   // there, or in the next commit
+)
 
 type pendingState uint8
 
@@ -209,11 +224,24 @@ func (s *session) finish(why router.Reason) {
 		s.b.router.SubscriptionsChanged()
 	}
 	s.subs = nil
+	s.b.forgetSession(s)
 	for s.queue.len() > 0 {
-		s.settle(s.take(), router.Dropped, why)
+		p := s.take()
+		p.forgotten()
+		s.lose(p, router.Dropped, why)
 	}
-	s.window.each(func(_ uint16, p *pending) { s.close(p, router.Dropped, why) })
+	s.window.each(func(_ uint16, p *pending) {
+		p.forgotten()
+		s.close(p, router.Dropped, why)
+	})
 	s.window = window{}
+}
+
+// forgotten notes that the disk has lost the message with its whole session.
+func (p *pending) forgotten() {
+	if p.disk == written {
+		p.disk = notKept
+	}
 }
 
 // take takes the first message out of the queue. The caller holds mu.
@@ -228,11 +256,18 @@ func (s *session) settle(p *pending, v router.Verdict, why router.Reason) {
 	s.b.router.Settle(p.cell, v, why, p.msg, message.DeviceEndpoint(s.thing))
 }
 
+// lose ends a message that will not be delivered. The caller holds mu.
+func (s *session) lose(p *pending, v router.Verdict, why router.Reason) {
+	s.settle(p, v, why)
+	s.free(p)
+}
+
 // close ends a message of the window, unless it was settled by its PUBREC, and
 // frees its place. The caller holds mu.
 func (s *session) close(p *pending, v router.Verdict, why router.Reason) {
 	if p.state == sent {
 		s.settle(p, v, why)
+		s.free(p)
 	}
 	p.state, p.msg = done, nil
 }

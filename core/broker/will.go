@@ -105,9 +105,6 @@ func (b *Broker) publishWill(thing string, w *will) {
 	if w.expiry > 0 {
 		m.Expires = time.Now().Add(time.Duration(w.expiry) * time.Second)
 	}
-	if m.Retain && way.Allowed {
-		b.retain(&m)
-	}
-	port.Publish(&m, way)
+	b.publish(port, &m, way)
 	port.Flush()
 }

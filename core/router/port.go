@@ -71,12 +71,20 @@ func (p *Port) remember(r *Route) {
 // Publish sends m along the route. The receipt is nil when nobody holds the
 // acknowledgement; otherwise the caller acknowledges when it is complete.
 func (p *Port) Publish(m *message.Message, way *Route) *Receipt {
+	return p.PublishKept(m, way, nil)
+}
+
+// PublishKept is Publish of a message that the caller keeps besides, as a
+// retained one: keep is called first and may take the receipt.
+func (p *Port) PublishKept(m *message.Message, way *Route, keep func(*Delivery)) *Receipt {
 	m.Source = p.from
 	if len(way.hops) == 0 {
 		p.r.lone(m, way)
-		return nil
+		if keep == nil {
+			return nil
+		}
 	}
-	return p.deliver(m, way.hops)
+	return p.deliver(m, way.hops, keep)
 }
 
 // Send delivers one message to one target outside a route (a retained message
@@ -91,14 +99,18 @@ func (p *Port) Send(m *message.Message, to message.Endpoint, handle any) {
 	if row, ok := passage.Allows(to); ok {
 		h := r.hop(t, to, row)
 		h.Handle = handle
-		p.deliver(m, []Hop{h})
+		p.deliver(m, []Hop{h}, nil)
 	}
 }
 
-// deliver hands m to the targets and counts what became of it.
-func (p *Port) deliver(m *message.Message, hops []Hop) *Receipt {
+// deliver hands m to the targets and counts what became of it. keep, if not
+// nil, may take the receipt first.
+func (p *Port) deliver(m *message.Message, hops []Hop, keep func(*Delivery)) *Receipt {
 	d := &p.d
 	d.Message, d.receipt = m, nil
+	if keep != nil {
+		keep(d)
+	}
 	for i := range hops {
 		h := &hops[i]
 		v, why := Refused, h.reason

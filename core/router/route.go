@@ -103,6 +103,20 @@ func (r *Router) Settle(c *Cell, v Verdict, why Reason, m *message.Message, to m
 	}
 }
 
+// Restore enters a message that a former process has left waiting for a target:
+// it counts as accepted and waiting, in the cell that is returned. When no row
+// of the table in force allows it any more, it counts as dropped, for that
+// reason.
+func (r *Router) Restore(m *message.Message, to message.Endpoint, gone Reason) (*Cell, bool) {
+	if c, ok := r.Judge(m.Source, m.Topic, to); ok {
+		c.Queue()
+		return c, true
+	}
+	var last *tally
+	r.count(r.ledger.norow, &last, r.Generation(), Dropped, gone, m, to)
+	return nil, false
+}
+
 // Watched tells those who watch that a queued message went out.
 func (r *Router) Watched(v Verdict, m *message.Message, to message.Endpoint) {
 	if r.watch.any() {

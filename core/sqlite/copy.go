@@ -17,7 +17,15 @@ import (
 // It takes a connection as a View does, and as long as it takes: commits go on, and
 // the WAL grows with them.
 func (db *DB) Copy(ctx context.Context, file string) error {
-	err := db.read(ctx, func(c *conn) error { return c.copy(ctx, file) })
+	// The connection of the pool only counts: SQLite takes what a copy writes for
+	// a write, and those of the pool must not.
+	err := db.read(ctx, func(*conn) error {
+		c, err := openConn(db.o.File, writes)
+		if err != nil {
+			return err
+		}
+		return errors.Join(c.copy(ctx, file), c.close())
+	})
 	if err != nil {
 		return fmt.Errorf("copy the database %s to %s: %w", db.o.File, file, err)
 	}

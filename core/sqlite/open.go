@@ -162,33 +162,27 @@ func upgrade(o Options, found finding, steps []migration) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	// SQLite opens what it cannot write for reading, in silence.
-	if err := c.control("BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	if err := c.control("ROLLBACK"); err != nil {
-		return err
-	}
 	if err := c.checkVersion(steps); err != nil {
 		return err
 	}
-	limit := o.CheckLimit
-	if !found.unclean {
-		limit /= 16
+	if err := c.tryWriting(); err != nil {
+		return err
 	}
-	if found.size+found.wal <= limit {
+	if found.size+found.wal <= o.CheckLimit {
 		if err := c.check(context.Background()); err != nil {
 			return err
 		}
 	}
-	if found.unclean {
-		// Take the WAL in, so that what a cut left behind its end is gone before
-		// new frames are written over it: see checkWAL.
-		if _, err := c.text("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
-			return err
-		}
-	}
 	return c.migrate(steps)
+}
+
+// tryWriting begins a write and takes it back. SQLite opens what it cannot write for
+// reading, in silence, and even begins a transaction that is meant to write.
+func (c *conn) tryWriting() error {
+	if err := c.control("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	return errors.Join(c.exec("PRAGMA user_version=0"), c.control("ROLLBACK"))
 }
 
 // limit bounds the file; one that is larger already stays as large as it is.
@@ -207,8 +201,8 @@ func (c *conn) limit(bytes int64) error {
 	return c.exec(fmt.Sprintf("PRAGMA max_page_count=%d", max(1, bytes/pageSize)))
 }
 
-// check walks the structure of the whole database: about a second for 250 MB
-// that the system has in memory, else the time to read it.
+// check walks the structure of the whole database: 0.4 to 0.7 s for 270 MB that the
+// system has in memory, else the time to read them.
 func (c *conn) check(ctx context.Context) error {
 	faults, err := c.lines(ctx, "PRAGMA quick_check(3)") // three faults are enough to tell of
 	if err != nil {

@@ -59,10 +59,10 @@ type Options struct {
 	// MaxBytes bounds the database file, not the WAL beside it, which is about
 	// 4 MiB. What would need more fails with ErrFull. 0: the disk is the bound.
 	MaxBytes int64
-	// CheckLimit is the size in bytes up to which Open checks the structure of a
-	// whole file that was not closed cleanly, and a sixteenth of it for one that
-	// was. Larger ones have their ends checked; call Check when there is time.
-	// 0 is 256 MiB: about a second.
+	// CheckLimit is the size in bytes, with the WAL, up to which Open walks the
+	// structure of the whole file. Of a larger one it sees the two ends only: call
+	// Check once the gateway runs. 0 is 64 MiB, which take 0.2 s, or on a small
+	// computer the time to read them.
 	CheckLimit int64
 }
 
@@ -78,7 +78,7 @@ func (o Options) withDefaults() Options {
 		o.Readers = 2
 	}
 	if o.CheckLimit <= 0 {
-		o.CheckLimit = 256 << 20
+		o.CheckLimit = 64 << 20
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

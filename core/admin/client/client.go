@@ -1,6 +1,6 @@
 // Package client holds the words of the control socket and the side of it that
-// asks: `greengate status`, `explain`, `watch` and every command that makes a
-// running daemon take up a changed file. It imports nothing of ours; core/admin
+// asks: `greengate status`, `explain`, `watch`, `shadow`, `gpio` and every command
+// that makes a running daemon take up a changed file. It imports nothing of ours; core/admin
 // and cmd/greengate may import it.
 //
 // A Client may be used by several goroutines at once.
@@ -110,7 +110,7 @@ func New(socket string) *Client {
 // Status asks how the daemon is.
 func (c *Client) Status(ctx context.Context) (*Status, error) {
 	s := new(Status)
-	if err := c.call(ctx, http.MethodGet, "/v1/status", nil, s); err != nil {
+	if err := c.call(ctx, http.MethodGet, "/v1/status", nil, nil, s); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -120,7 +120,8 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 // faults of the file; the daemon then keeps the old table.
 func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
 	var r Reloaded
-	return r, c.call(ctx, http.MethodPost, "/v1/reload", nil, &r)
+	err := c.call(ctx, http.MethodPost, "/v1/reload", nil, nil, &r)
+	return r, err
 }
 
 // Explain asks what the table in force does with a message. to may be empty.
@@ -131,7 +132,8 @@ func (c *Client) Explain(ctx context.Context, from, topic, to string) (json.RawM
 		q.Set("to", to)
 	}
 	var raw json.RawMessage
-	return raw, c.call(ctx, http.MethodGet, "/v1/explain", q, &raw)
+	err := c.call(ctx, http.MethodGet, "/v1/explain", q, nil, &raw)
+	return raw, err
 }
 
 // Watch calls each with the live events whose topic matches filter (all when it
@@ -142,7 +144,7 @@ func (c *Client) Watch(ctx context.Context, filter string, attached func(), each
 	if filter != "" {
 		q.Set("topic", filter)
 	}
-	resp, err := c.do(ctx, http.MethodGet, "/v1/watch", q)
+	resp, err := c.do(ctx, http.MethodGet, "/v1/watch", q, nil)
 	if err != nil {
 		return err
 	}
@@ -170,8 +172,8 @@ func (c *Client) Watch(ctx context.Context, filter string, attached func(), each
 	}
 }
 
-func (c *Client) call(ctx context.Context, method, path string, q url.Values, into any) error {
-	resp, err := c.do(ctx, method, path, q)
+func (c *Client) call(ctx context.Context, method, path string, q url.Values, body []byte, into any) error {
+	resp, err := c.do(ctx, method, path, q, body)
 	if err != nil {
 		return err
 	}
@@ -183,9 +185,9 @@ func (c *Client) call(ctx context.Context, method, path string, q url.Values, in
 }
 
 // do returns a successful answer, ErrNotRunning or a *Refusal.
-func (c *Client) do(ctx context.Context, method, path string, q url.Values) (*http.Response, error) {
+func (c *Client) do(ctx context.Context, method, path string, q url.Values, content []byte) (*http.Response, error) {
 	// The host is a form of words: the transport always dials the socket.
-	req, err := http.NewRequestWithContext(ctx, method, "http://greengate"+path+"?"+q.Encode(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://greengate"+path+"?"+q.Encode(), bytes.NewReader(content))
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}

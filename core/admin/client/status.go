@@ -100,26 +100,6 @@ type Shadows struct {
 	List     []Shadow          `json:"list"`     // the first of them, in the order of their names
 }
 
-// Shadow is one shadow.
-type Shadow struct {
-	Thing   string    `json:"thing"`
-	Name    string    `json:"name"` // "" for the classic shadow
-	Version int64     `json:"version"`
-	Updated time.Time `json:"updated"`
-	Bytes   int       `json:"bytes"`
-	Delta   bool      `json:"delta"` // desired and reported differ
-}
-
-// Pin is one GPIO line.
-type Pin struct {
-	Name  string `json:"name"`
-	Kind  string `json:"kind"`            // led or button
-	Pin   string `json:"pin"`             // as the group file names it
-	Level string `json:"level"`           // on, off, pressed, released, or unknown
-	Mode  string `json:"mode"`            // sim, or the driver
-	Fault string `json:"fault,omitempty"` // what is wrong with it
-}
-
 // Fault is a thing that is wrong and stays wrong until somebody acts.
 type Fault struct {
 	Component string     `json:"component"`           // config, pki, broker...

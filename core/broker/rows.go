@@ -1,0 +1,271 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"greengate/core/message"
+	"greengate/core/sqlite"
+)
+
+// queueRow is a pending message as its row has it.
+type queueRow struct {
+	n                       int64
+	thing                   string
+	qos, retain             int64
+	ids, source, properties string
+	topic                   string
+	payload                 []byte
+	expires                 int64
+}
+
+func rowOf(thing string, p *pending) *queueRow {
+	ids := make([]string, len(p.h.subIDs))
+	for i, id := range p.h.subIDs {
+		ids[i] = strconv.FormatUint(uint64(id), 10)
+	}
+	return &queueRow{
+		n: p.n, thing: thing, qos: int64(p.qos), retain: number(p.h.flag(p.msg)), ids: strings.Join(ids, ","),
+		source: p.msg.Source.String(), properties: propertiesText(p.msg.Properties),
+		topic: p.msg.Topic, payload: p.msg.Payload, expires: expiryOf(p.msg.Expires),
+	}
+}
+
+const insertQueue = "INSERT INTO queue (n, thing, qos, retain, ids, source, topic, payload, properties, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+func (r *queueRow) insert(tx *sqlite.Tx) error {
+	payload := r.payload
+	if payload == nil {
+		payload = []byte{}
+	}
+	return tx.Exec(insertQueue, r.n, r.thing, r.qos, r.retain, r.ids, r.source, r.topic, payload, r.properties, r.expires)
+}
+
+func number(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func propertiesText(p *message.Properties) string {
+	if p == nil {
+		return ""
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return "" // strings and bytes always have a JSON form
+	}
+	return string(text)
+}
+
+func propertiesOf(text string) *message.Properties {
+	p := new(message.Properties)
+	if text == "" || json.Unmarshal([]byte(text), p) != nil {
+		return nil
+	}
+	return p
+}
+
+// expiryOf is wall time: it has to mean something after a restart.
+func expiryOf(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func timeOf(expires int64) time.Time {
+	if expires == 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(time.Until(time.UnixMilli(expires)))
+}
+
+// load reads what a former process has left: sessions, their subscriptions, and
+// what waits for them. The table must be in force: what no row of it allows any
+// more is dropped.
+func (b *Broker) load() error {
+	if b.store == nil {
+		return nil
+	}
+	return b.store.db.View(context.Background(), func(tx *sqlite.Tx) error {
+		for _, step := range []func(*sqlite.Tx) error{b.loadSessions, b.loadSubscriptions, b.loadQueue, b.loadRetained} {
+			if err := step(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (b *Broker) loadSessions(tx *sqlite.Tx) error {
+	rows, err := tx.Query("SELECT thing, expiry FROM sessions")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var thing string
+		var expiry int64
+		if err := rows.Scan(&thing, &expiry); err != nil {
+			return err
+		}
+		b.sessions[thing] = &session{thing: thing, b: b, subs: map[string]*subscription{}, expiry: uint32(expiry), stored: int64(expiry)}
+	}
+	return rows.Err()
+}
+
+func (b *Broker) loadSubscriptions(tx *sqlite.Tx) error {
+	rows, err := tx.Query("SELECT thing, filter, qos, id, no_local, as_published FROM subscriptions")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var thing string
+		var qos, id, noLocal, asPublished int64
+		sub := &subscription{}
+		if err := rows.Scan(&thing, &sub.filter, &qos, &id, &noLocal, &asPublished); err != nil {
+			return err
+		}
+		if sub.sess = b.sessions[thing]; sub.sess == nil {
+			continue
+		}
+		sub.qos, sub.id, sub.noLocal, sub.asPublished = byte(qos), uint32(id), noLocal != 0, asPublished != 0
+		sub.sess.subs[sub.filter] = sub
+		b.subs.add(sub)
+	}
+	return rows.Err()
+}
+
+func (b *Broker) loadQueue(tx *sqlite.Tx) error {
+	rows, err := tx.Query("SELECT n, thing, qos, retain, ids, source, topic, payload, properties, expires FROM queue ORDER BY n")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r queueRow
+		if err := rows.Scan(&r.n, &r.thing, &r.qos, &r.retain, &r.ids, &r.source, &r.topic, &r.payload, &r.properties, &r.expires); err != nil {
+			return err
+		}
+		b.store.next = r.n + 1
+		b.restore(&r)
+	}
+	return rows.Err()
+}
+
+// restore puts one message back into its queue.
+func (b *Broker) restore(r *queueRow) {
+	s := b.sessions[r.thing]
+	from, err := message.ParseEndpoint(r.source)
+	if s == nil || err != nil {
+		b.store.forget(r.n)
+		return
+	}
+	m := &message.Message{
+		Source: from, Topic: r.topic, Payload: r.payload, QoS: byte(r.qos), Expires: timeOf(r.expires), Properties: propertiesOf(r.properties),
+	}
+	cell, ok := b.router.Restore(m, message.DeviceEndpoint(s.thing), rowGone)
+	if !ok {
+		b.store.forget(r.n)
+		return
+	}
+	h := &handle{sess: s, qos: byte(r.qos), retained: r.retain != 0}
+	for id := range strings.SplitSeq(r.ids, ",") {
+		if n, err := strconv.ParseUint(id, 10, 32); err == nil {
+			h.subIDs = append(h.subIDs, uint32(n))
+		}
+	}
+	p := &pending{msg: m.Keep(), cell: cell, h: h, table: b.router.Generation(), qos: byte(r.qos), n: r.n, disk: written}
+	s.queue.push(p)
+	b.queued.Add(int64(sizeOf(p.msg)))
+}
+
+func (b *Broker) loadRetained(tx *sqlite.Tx) error {
+	rows, err := tx.Query("SELECT topic, source, qos, payload, properties, expires FROM retained")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		m := &message.Message{Retain: true}
+		var source, properties string
+		var qos, expires int64
+		if err := rows.Scan(&m.Topic, &source, &qos, &m.Payload, &properties, &expires); err != nil {
+			return err
+		}
+		if m.Source, err = message.ParseEndpoint(source); err != nil {
+			continue
+		}
+		m.QoS, m.Properties, m.Expires = byte(qos), propertiesOf(properties), timeOf(expires)
+		b.retained.keep(m)
+	}
+	return rows.Err()
+}
+
+// remember writes that a session is to be kept, when that is news, and returns
+// when it is on disk.
+func (b *Broker) remember(s *session) {
+	s.mu.Lock()
+	thing, expiry := s.thing, int64(s.expiry)
+	news := expiry > 0 && s.stored != expiry
+	if news {
+		s.stored = expiry
+	}
+	s.mu.Unlock()
+	if !news {
+		return
+	}
+	b.store.wait(func(tx *sqlite.Tx) error {
+		return tx.Exec("INSERT INTO sessions (thing, expiry) VALUES (?, ?) ON CONFLICT (thing) DO UPDATE SET expiry = excluded.expiry", thing, expiry)
+	})
+}
+
+// forgetSession takes all of a session off the disk. The caller holds s.mu.
+func (b *Broker) forgetSession(s *session) {
+	if s.stored == 0 {
+		return
+	}
+	s.stored = 0
+	thing := s.thing
+	b.store.do(func(tx *sqlite.Tx) error {
+		for _, table := range []string{"sessions", "subscriptions", "queue"} {
+			if err := tx.Exec("DELETE FROM "+table+" WHERE thing = ?", thing); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil)
+}
+
+// rememberSubscriptions writes new subscriptions of a session that is kept, and
+// returns when they are on disk: SUBACK is a promise.
+func (b *Broker) rememberSubscriptions(s *session, added []*subscription, removed []string) {
+	s.mu.Lock()
+	kept := s.stored != 0 && !s.ended
+	s.mu.Unlock()
+	if !kept || len(added)+len(removed) == 0 {
+		return
+	}
+	b.store.wait(func(tx *sqlite.Tx) error {
+		for _, sub := range added {
+			err := tx.Exec("INSERT INTO subscriptions (thing, filter, qos, id, no_local, as_published) VALUES (?, ?, ?, ?, ?, ?)"+
+				" ON CONFLICT (thing, filter) DO UPDATE SET qos = excluded.qos, id = excluded.id, no_local = excluded.no_local, as_published = excluded.as_published",
+				s.thing, sub.filter, int64(sub.qos), int64(sub.id), number(sub.noLocal), number(sub.asPublished))
+			if err != nil {
+				return err
+			}
+		}
+		for _, filter := range removed {
+			if err := tx.Exec("DELETE FROM subscriptions WHERE thing = ? AND filter = ?", s.thing, filter); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

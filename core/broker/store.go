@@ -1,0 +1,277 @@
+package broker
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"greengate/core/message"
+	"greengate/core/router"
+	"greengate/core/sqlite"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrations are the schema of the database that Options.DB is opened with.
+func Migrations() fs.FS {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // the folder is part of the program
+	}
+	return sub
+}
+
+// patience is how long a message for a connected client may wait for its
+// acknowledgement before it is written to disk. Most never are: so a message
+// costs the card nothing while its client is there, and the publisher's PUBACK
+// leaves when the message is safe either way.
+const patience = 20 * time.Millisecond
+
+// store writes sessions and retained messages to disk. What is to be written
+// gathers in lists; one goroutine turns each list into one function of the next
+// group commit. A nil store keeps nothing.
+type store struct {
+	db   *sqlite.DB
+	log  *slog.Logger
+	wake chan struct{}
+
+	mu    sync.Mutex
+	next  int64  // n of the next message
+	later []lazy // in the order of their time
+	now   []op
+	fault error // of the last commit; nil when it was good
+	since time.Time
+}
+
+// lazy is a message that is written unless it is acknowledged in time.
+type lazy struct {
+	due time.Time
+	s   *session
+	p   *pending
+}
+
+// op is one change of the database. done runs after the commit.
+type op struct {
+	run  func(tx *sqlite.Tx) error
+	done func()
+}
+
+func newStore(db *sqlite.DB, log *slog.Logger) *store {
+	if db == nil {
+		return nil
+	}
+	return &store{db: db, log: log, wake: make(chan struct{}, 1), next: 1}
+}
+
+// do has a change written with the next group.
+func (st *store) do(run func(tx *sqlite.Tx) error, done func()) {
+	if st == nil {
+		if done != nil {
+			done()
+		}
+		return
+	}
+	st.mu.Lock()
+	st.now = append(st.now, op{run, done})
+	st.mu.Unlock()
+	st.poke()
+}
+
+func (st *store) poke() {
+	select {
+	case st.wake <- struct{}{}:
+	default:
+	}
+}
+
+// keep takes a message in: it is written at once, or unless it is acknowledged
+// in time. The caller holds s.mu.
+func (st *store) keep(s *session, p *pending, atOnce bool) {
+	st.mu.Lock()
+	p.n = st.next
+	st.next++
+	if !atOnce {
+		p.disk = onTheWay
+		st.later = append(st.later, lazy{time.Now().Add(patience), s, p})
+	} else {
+		st.save(s, p)
+	}
+	first := len(st.later) == 1
+	st.mu.Unlock()
+	if atOnce || first {
+		st.poke()
+	}
+}
+
+// save has a message written. The caller holds s.mu and st.mu.
+func (st *store) save(s *session, p *pending) {
+	p.disk = written
+	row := rowOf(s.thing, p)
+	st.now = append(st.now, op{row.insert, func() {
+		s.mu.Lock()
+		r := p.receipt
+		p.receipt = nil
+		s.mu.Unlock()
+		if r != nil {
+			r.Done()
+		}
+	}})
+}
+
+// forget takes a message off the disk that was, or is about to be, written. The
+// caller holds s.mu.
+func (st *store) forget(n int64) {
+	st.do(func(tx *sqlite.Tx) error { return tx.Exec("DELETE FROM queue WHERE n = ?", n) }, nil)
+}
+
+// Run writes until ctx is cancelled, and then what is left.
+func (st *store) run(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		ops, next := st.gather(ctx.Err() != nil)
+		if len(ops) > 0 {
+			st.commit(ops)
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		timer.Reset(next)
+		select {
+		case <-st.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// gather takes what is to be written now, and tells when to look again.
+func (st *store) gather(all bool) (ops []op, next time.Duration) {
+	now := time.Now()
+	st.mu.Lock()
+	n := 0
+	for n < len(st.later) && (all || !st.later[n].due.After(now)) {
+		n++
+	}
+	due := append([]lazy(nil), st.later[:n]...)
+	clear(st.later[:n])
+	st.later = st.later[n:]
+	next = time.Hour
+	if len(st.later) > 0 {
+		next = st.later[0].due.Sub(now)
+	} else {
+		st.later = nil
+	}
+	st.mu.Unlock()
+	for _, l := range due { // s.mu before st.mu, as everywhere
+		l.s.mu.Lock()
+		if l.p.disk == onTheWay {
+			st.mu.Lock()
+			st.save(l.s, l.p)
+			st.mu.Unlock()
+		}
+		l.s.mu.Unlock()
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	ops, st.now = st.now, nil
+	return ops, next
+}
+
+// commit writes a list as one function of a group, and waits for it. A disk that
+// fails is a fault, and not the end: what it does not take stays in memory.
+func (st *store) commit(ops []op) {
+	err := st.db.Update(context.Background(), func(tx *sqlite.Tx) error {
+		for _, o := range ops {
+			if o.run == nil {
+				continue
+			}
+			if err := o.run(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	st.mu.Lock()
+	if (err == nil) != (st.fault == nil) {
+		st.since = time.Now()
+		if err != nil {
+			st.log.Error("sessions cannot be written to disk; they are kept in memory", "err", err)
+		} else {
+			st.log.Info("sessions are written to disk again")
+		}
+	}
+	st.fault = err
+	st.mu.Unlock()
+	for _, o := range ops {
+		if o.done != nil {
+			o.done()
+		}
+	}
+}
+
+// wait has a change written and waits until it is on disk.
+func (st *store) wait(run func(tx *sqlite.Tx) error) {
+	if st == nil {
+		return
+	}
+	written := make(chan struct{})
+	st.do(run, func() { close(written) })
+	<-written
+}
+
+// Faults says what a person has to look at; nothing when all is well.
+func (b *Broker) Faults() []string {
+	st := b.store
+	if st == nil {
+		return nil
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.fault == nil {
+		return nil
+	}
+	return []string{"sessions are not written to disk since " + st.since.Format(time.RFC3339) + ": " + st.fault.Error()}
+}
+
+// hold makes a session's message durable, when the session is.
+func (s *session) hold(p *pending, d *router.Delivery, atOnce bool) {
+	if s.b.store != nil && s.persistent() {
+		p.receipt = d.Hold()
+		s.b.store.keep(s, p, atOnce)
+	}
+}
+
+// free ends what hold began: the message waits no more, on disk neither, and
+// its publisher is acknowledged. The caller holds s.mu.
+func (s *session) free(p *pending) {
+	if p.disk == written {
+		s.b.store.forget(p.n)
+	}
+	p.disk = notKept
+	if r := p.receipt; r != nil {
+		p.receipt = nil
+		r.Done()
+	}
+}
+
+// retainedRow is a retained message as its row has it.
+func (st *store) retain(m *message.Message, done func()) {
+	if len(m.Payload) == 0 {
+		topic := m.Topic
+		st.do(func(tx *sqlite.Tx) error { return tx.Exec("DELETE FROM retained WHERE topic = ?", topic) }, done)
+		return
+	}
+	source, properties, expires := m.Source.String(), propertiesText(m.Properties), expiryOf(m.Expires)
+	st.do(func(tx *sqlite.Tx) error {
+		return tx.Exec("INSERT INTO retained (topic, source, qos, payload, properties, expires) VALUES (?, ?, ?, ?, ?, ?)"+
+			" ON CONFLICT (topic) DO UPDATE SET source = excluded.source, qos = excluded.qos, payload = excluded.payload,"+
+			" properties = excluded.properties, expires = excluded.expires",
+			m.Topic, source, int64(m.QoS), m.Payload, properties, expires)
+	}, done)
+}

@@ -56,7 +56,7 @@ func (k *checker) led(p path, l *gpio.LED) {
 		for _, d := range k.c.Devices {
 			known = append(known, d.Thing)
 		}
-		k.check(p.to("thing"), fmt.Sprintf("there is no device %q", clip(l.Thing)), didYouMean(l.Thing, known, "add it to devices"))
+		k.check(p.to("thing"), fmt.Sprintf("there is no device %q", clip(l.Thing)), DidYouMean(l.Thing, known, "add it to devices"))
 	}
 }
 
@@ -180,8 +180,8 @@ func (k *checker) atLeast(p path, size, low int64) {
 // to returns the path of a key of p's value.
 func (p path) to(key string) path { return append(slices.Clone(p), key) }
 
-// didYouMean is the hint for a word that is none of the known.
-func didYouMean(word string, known []string, otherwise string) string {
+// DidYouMean is the hint for a word that is none of the known.
+func DidYouMean(word string, known []string, otherwise string) string {
 	if near := nearest(word, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}

@@ -49,7 +49,7 @@ func RemoveDevice(data []byte, thing string, withRows bool) ([]byte, []RowRef, e
 		for _, d := range c.Devices {
 			known = append(known, d.Thing)
 		}
-		return nil, nil, fmt.Errorf("remove %q: %w%s", thing, ErrNoDevice, parenthesis(didYouMean(thing, known, "")))
+		return nil, nil, fmt.Errorf("remove %q: %w%s", thing, ErrNoDevice, parenthesis(DidYouMean(thing, known, "")))
 	}
 	var rows, leds []RowRef
 	for _, row := range c.Subscriptions {

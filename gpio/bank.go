@@ -200,7 +200,6 @@ func (b *Bank) Run(ctx context.Context) error {
 		wg.Go(func() {
 			defer func() {
 				if p := recover(); p != nil {
-					b.stop()
 					failed <- fmt.Errorf("%s: panic: %v\n%s", what, p, debug.Stack())
 				}
 			}()

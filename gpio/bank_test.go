@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -36,6 +38,12 @@ func run(t *testing.T, b *Bank) (stop func() error) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- b.Run(ctx) }()
+	for { // until it has begun
+		if _, err := b.running(); err == nil {
+			break
+		}
+		runtime.Gosched()
+	}
 	return func() error { cancel(); return <-ended }
 }
 
@@ -153,18 +161,27 @@ func TestSafe(t *testing.T) {
 		},
 		"Panic": func(t *testing.T, b *Bank, stop func() error) {
 			b.Desired("light", []byte(`{"property":"panic"}`), nil)
-			<-b.ended
+			ended, err := b.running()
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-ended
 			if err := stop(); err == nil || !strings.Contains(err.Error(), "report pins: panic: at your command") {
 				t.Errorf("Run: %v", err)
 			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
 			told := map[string]bool{}
 			reported := make(chan string, 1)
 			b, w := openBank(t, Options{
-				Config:  trafficLight(),
-				Changed: func(name string, on bool) { told[name] = on },
+				Config: trafficLight(),
+				Changed: func(name string, on bool) {
+					mu.Lock()
+					defer mu.Unlock()
+					told[name] = on
+				},
 				Report: func(_, _ string, value json.RawMessage) {
 					if string(value) == `"panic"` {
 						panic("at your command")

@@ -21,9 +21,9 @@ type world interface {
 // The one suite for every board. On the machine with gpio-sim (testvm) it runs
 // against a real kernel.
 func TestBoards(t *testing.T) {
-	t.Run("sim", func(t *testing.T) { testBoard(t, func() world { return simWorld{newSim()} }) })
+	t.Run("sim", func(t *testing.T) { testBoard(t, func(t *testing.T) world { return simWorld{newSim()} }) })
 	t.Run("kernel", func(t *testing.T) {
-		testBoard(t, func() world {
+		testBoard(t, func(t *testing.T) world {
 			k := newKernel()
 			t.Cleanup(func() {
 				if list := k.trapped(); list != nil {
@@ -37,13 +37,13 @@ func TestBoards(t *testing.T) {
 		if _, err := os.Stat(gpioSim); err != nil {
 			t.Skip("this machine has no gpio-sim")
 		}
-		testBoard(t, func() world { return openSimKernel(t) })
+		testBoard(t, func(t *testing.T) world { return openSimKernel(t) })
 	})
 }
 
-func testBoard(t *testing.T, newWorld func() world) {
+func testBoard(t *testing.T, newWorld func(t *testing.T) world) {
 	t.Run("Output", func(t *testing.T) {
-		w := newWorld()
+		w := newWorld(t)
 		b := w.board()
 		out := mustOutput(t, b, "GPIO17", false)
 		for _, on := range []bool{false, true, true, false, true} {
@@ -59,7 +59,7 @@ func testBoard(t *testing.T, newWorld func() world) {
 		out.Close()
 	})
 	t.Run("NoSuchLine", func(t *testing.T) {
-		b := newWorld().board()
+		b := newWorld(t).board()
 		if _, err := b.output("GPIO99", false); !errors.Is(err, errNoLine) {
 			t.Errorf("output: %v", err)
 		}
@@ -68,7 +68,7 @@ func testBoard(t *testing.T, newWorld func() world) {
 		}
 	})
 	t.Run("InUse", func(t *testing.T) {
-		w := newWorld()
+		w := newWorld(t)
 		b := w.board()
 		in := mustInput(t, b, "GPIO5", "up")
 		if _, err := b.output("GPIO5", false); !errors.Is(err, errInUse) {
@@ -82,7 +82,7 @@ func testBoard(t *testing.T, newWorld func() world) {
 		mustOutput(t, b, "GPIO5", false).Close()
 	})
 	t.Run("Pull", func(t *testing.T) {
-		b := newWorld().board()
+		b := newWorld(t).board()
 		up, down := mustInput(t, b, "GPIO23", "up"), mustInput(t, b, "GPIO24", "down")
 		defer up.Close()
 		defer down.Close()
@@ -91,7 +91,7 @@ func testBoard(t *testing.T, newWorld func() world) {
 		}
 	})
 	t.Run("Edges", func(t *testing.T) {
-		w := newWorld()
+		w := newWorld(t)
 		in := mustInput(t, w.board(), "GPIO22", "up")
 		defer in.Close()
 		begin := time.Now()
@@ -116,7 +116,7 @@ func testBoard(t *testing.T, newWorld func() world) {
 			t.Errorf("of 41 edges %d came, and the level is %v", n, in.High())
 		}
 	})
-	t.Run("Bank", func(t *testing.T) { testBankOn(t, newWorld()) })
+	t.Run("Bank", func(t *testing.T) { testBankOn(t, newWorld(t)) })
 }
 
 // A whole Bank on a board: messages, a bouncing button, the safe levels.

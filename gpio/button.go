@@ -25,7 +25,7 @@ type button struct {
 	pressed bool
 	failure failure
 
-	pressing sync.Mutex    // one Press at a time
+	pressing chan struct{} // full while somebody presses it
 	news     chan struct{} // wakes the Press that waits for its effect
 }
 
@@ -34,7 +34,7 @@ func newButton(b *Bank, c Button, path string) *button {
 	if err != nil {
 		line = c.Pin // the board will say that it does not exist
 	}
-	return &button{Button: c, path: path, line: line, bank: b, steady: debounce{hold: c.Debounce}, news: make(chan struct{}, 1)}
+	return &button{Button: c, path: path, line: line, bank: b, steady: debounce{hold: c.Debounce}, pressing: make(chan struct{}, 1), news: make(chan struct{}, 1)}
 }
 
 // open claims the line. A button that is held down at start says nothing of it.
@@ -160,8 +160,12 @@ func (b *Bank) Press(ctx context.Context, name string, hold time.Duration) error
 	if err != nil {
 		return fmt.Errorf("press %s: %w", name, err)
 	}
-	k.pressing.Lock()
-	defer k.pressing.Unlock()
+	select {
+	case k.pressing <- struct{}{}:
+		defer func() { <-k.pressing }()
+	case <-ctx.Done():
+		return fmt.Errorf("press %s: %w", name, ctx.Err())
+	}
 	down := k.Pull != "up"
 	if err := board.drive(k.line, &down); err != nil {
 		return err

@@ -94,6 +94,15 @@ func TestButton(t *testing.T) {
 		}
 		at(40 * time.Second)
 		want("[]")
+
+		move(41*time.Second, false)
+		at(41*time.Second + 15*ms)
+		w.drive(t, "GPIO22", true) // a bounce too short for a look is an edge all the same
+		w.drive(t, "GPIO22", false)
+		at(41*time.Second + 34*ms)
+		want("[]")
+		at(41*time.Second + 36*ms)
+		want("[home/bell down 41.015s]")
 	})
 }
 

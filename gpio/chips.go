@@ -77,11 +77,11 @@ func openChips(log *slog.Logger) (*chips, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range failed {
-		log.Warn("A periph driver did not load", "driver", f)
-	}
 	if len(gpioioctl.Chips) == 0 {
 		return nil, whyNone(devices[0], failed)
+	}
+	for _, f := range failed {
+		log.Warn("A periph driver did not load", "driver", f)
 	}
 	for _, c := range gpioioctl.Chips {
 		log.Info("Found a GPIO chip", "device", c.Path(), "chip", c.Label(), "lines", c.LineCount())
@@ -159,6 +159,9 @@ func (c *chips) claim(name string, request func(line) error) (*chipLine, error) 
 		l.Close() // else it believes that it has the line, and uses descriptor 0
 		// periph keeps the text of an error number only.
 		if strings.Contains(err.Error(), syscall.EBUSY.Error()) {
+			if consumer == "" { // it was free when periph started
+				return nil, errInUse
+			}
 			return nil, fmt.Errorf("%w by %q", errInUse, consumer)
 		}
 		return nil, err

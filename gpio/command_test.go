@@ -107,12 +107,18 @@ func TestIdentify(t *testing.T) {
 			defer mu.Unlock()
 			changes = append(changes, name+" "+word(on, "on", "off")+" "+time.Since(begin).String())
 		}})
-		changes = nil
+		taken := func() (list []string) {
+			mu.Lock()
+			defer mu.Unlock()
+			list, changes = changes, nil
+			return list
+		}
+		taken()
 		if err := b.Identify(t.Context(), "red"); err != nil { // it is on
 			t.Fatal(err)
 		}
-		if len(changes) != 10 || changes[0] != "red off 0s" || changes[1] != "red on 200ms" || changes[9] != "red on 1.8s" {
-			t.Errorf("it blinks so: %v", changes)
+		if got := taken(); len(got) != 10 || got[0] != "red off 0s" || got[1] != "red on 200ms" || got[9] != "red on 1.8s" {
+			t.Errorf("it blinks so: %v", got)
 		}
 		wantLamps(t, w, "R")
 		if time.Since(begin) != 2*time.Second {
@@ -124,14 +130,17 @@ func TestIdentify(t *testing.T) {
 		go func() { ended <- b.Identify(t.Context(), "green") }()
 		time.Sleep(300 * time.Millisecond)
 		wantLamps(t, w, "R")
+		taken()
 		if err := b.Set("green", true); err != nil {
 			t.Error(err)
 		}
-		wantLamps(t, w, "RG")
 		if err := <-ended; err != nil {
 			t.Errorf("Identify: %v", err)
 		}
 		time.Sleep(5 * time.Second)
+		if got := taken(); len(got) != 1 {
+			t.Errorf("it goes on blinking: %v", got)
+		}
 		wantLamps(t, w, "RG")
 
 		// Whoever gives up leaves it as it was.

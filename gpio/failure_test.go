@@ -140,7 +140,9 @@ func TestInputFails(t *testing.T) {
 func TestConcurrency(t *testing.T) {
 	var told reports
 	var said presses
-	b, w := openBank(t, Options{Config: trafficLight(), Report: told.add, Publish: said.add})
+	c := trafficLight()
+	c.Buttons = append(c.Buttons, Button{Name: "door", Pin: "GPIO23", Pull: "down", Debounce: time.Millisecond, Topic: "door"})
+	b, w := openBank(t, Options{Config: c, Report: told.add, Publish: said.add})
 	stop := run(t, b)
 	var all sync.WaitGroup
 	many := func(f func(i int)) {
@@ -166,7 +168,7 @@ func TestConcurrency(t *testing.T) {
 	})
 	all.Go(func() { b.Identify(t.Context(), "green") })
 	all.Go(func() {
-		if err := b.Press(t.Context(), "bell", time.Millisecond); err != nil {
+		if err := b.Press(t.Context(), "door", time.Millisecond); err != nil {
 			t.Error(err)
 		}
 	})

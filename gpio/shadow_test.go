@@ -50,7 +50,7 @@ func TestDesired(t *testing.T) {
 			{"light", `{"property":{"a": [1, 2]}}`, `{"property":"X"}`, "", "[]"}, // the same value, written otherwise
 			{"light", `{"property":"R"}`, `null`, "R", `[light.property="R"]`},
 			{"light", `{"property":null}`, `null`, "R", "[]"},
-			{"light", `{}`, ``, "R", "[]"},                                  // no longer desired: stays
+			{"light", `{}`, ``, "R", "[]"},                                 // no longer desired: stays
 			{"light", `{"property":"R"}`, ``, "R", `[light.property="R"]`}, // a new shadow, without reported
 			{"light", `{"property":`, ``, "R", "[]"},
 			{"light", `[1]`, ``, "R", "[]"},
@@ -127,6 +127,17 @@ func TestReportAfterFault(t *testing.T) {
 		wantLamps(t, w, "G")
 		if got := told.take(); got != `[light.property="G"]` || b.Faults() != nil {
 			t.Errorf("reported %s, faults %v", got, b.Faults())
+		}
+
+		// What somebody else reports meanwhile need not be reported again.
+		w.fail("GPIO27", errors.New("no such device"))
+		b.Desired("light", []byte(`{"property":"Y"}`), nil)
+		b.Desired("light", []byte(`{"property":"Y"}`), []byte(`{"property":"Y"}`))
+		w.fail("GPIO27", nil)
+		time.Sleep(time.Minute)
+		wantLamps(t, w, "Y")
+		if got := told.take(); got != "[]" {
+			t.Errorf("reported %s", got)
 		}
 	})
 }

@@ -120,11 +120,21 @@ func (s *sim) fail(name string, fault error) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if fault != nil && l.fault == nil && l.lost != nil {
+	if fault != nil && l.user != "" && !l.isLost() {
 		close(l.lost)
 	}
 	l.fault = fault
 	return nil
+}
+
+// isLost tells whether its user has lost it; its lock is held.
+func (l *simLine) isLost() bool {
+	select {
+	case <-l.lost:
+		return true
+	default:
+		return false
+	}
 }
 
 // high tells the level that a look at the line shows; its lock is held.

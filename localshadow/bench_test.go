@@ -3,6 +3,7 @@ package localshadow_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,27 @@ func BenchmarkMerge1KiB(b *testing.B) {
 	})
 }
 
+// The same through the model of the tests: all that an update does, through maps.
+func BenchmarkMerge1KiBAll(b *testing.B) {
+	d, updates := kilobyte(b)
+	m := newModel()
+	if _, _, _, r := m.update(`{"state":{"desired":`+d.Desired+`,"reported":`+d.Reported+`}}`, 1730481958); r != nil {
+		b.Fatal(r)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		accepted, documents, delta, r := m.update(updates[i%len(updates)], 1730482794)
+		if r != nil {
+			b.Fatal(r)
+		}
+		for _, answer := range []doc{accepted, documents, delta} {
+			if _, err := json.Marshal(answer); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
 func mergeMaps(dst, patch map[string]any) {
 	for k, v := range patch {
 		p, ok := v.(map[string]any)
@@ -87,4 +109,17 @@ func mergeMaps(dst, patch map[string]any) {
 			dst[k] = v
 		}
 	}
+}
+
+// residentMiB reads the memory of this process, that of SQLite included.
+func residentMiB(b *testing.B) float64 {
+	data, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		b.Skip("no /proc here")
+	}
+	var size, resident int
+	if _, err := fmt.Sscan(string(data), &size, &resident); err != nil {
+		b.Fatal(err)
+	}
+	return float64(resident*os.Getpagesize()) / (1 << 20)
 }

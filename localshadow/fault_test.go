@@ -44,6 +44,21 @@ func TestFullDisk(t *testing.T) {
 	if _, err := st.Update(context.Background(), full, "", []byte(big)); err == nil || err.Error() != "Internal service failure" {
 		t.Errorf("direct: %v", err)
 	}
+	// A get in one group with an update that finds no room is answered all the same.
+	hold := st.hold()
+	settled := make(chan error, 2)
+	for _, topic := range []string{updateTopic(full), "$aws/things/t0/shadow/get"} {
+		if err := st.Deliver(topic, []byte(big), func(err error) { settled <- err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(hold)
+	if first, second := <-settled, <-settled; first == nil || second != nil {
+		t.Errorf("settled with %v, %v", first, second)
+	}
+	if all := st.take(); len(all) != 2 || !strings.HasSuffix(all[1].topic, "t0/shadow/get/accepted") {
+		t.Errorf("told %.300q", all)
+	}
 	st.tell("$aws/things/t0/shadow/delete", "")
 	st.tell("$aws/things/t1/shadow/delete", "")
 	if got := st.tell(updateTopic(full), big); !strings.Contains(got, `update/accepted {`) || !strings.Contains(got, `"version":1,`) {
@@ -85,9 +100,7 @@ func TestDamagedRow(t *testing.T) {
 // More than may wait is told to come back, and the rest goes on in order.
 func TestThrottle(t *testing.T) {
 	st := openStation(t, func(_ *sqlite.Options, o *localshadow.Options) { o.Bounds.PendingPerThing = 5 })
-	hold, held := make(chan struct{}), make(chan struct{})
-	st.DB.Write(func(*sqlite.Tx) error { close(held); <-hold; return nil }, func(error) {})
-	<-held
+	hold := st.hold()
 	settled := make(chan error, 10)
 	for i := range 5 {
 		if err := st.Deliver(updateTopic("a"), []byte(desired("k", i)), func(err error) { settled <- err }); err != nil {

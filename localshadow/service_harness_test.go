@@ -92,6 +92,18 @@ func (st *station) deliver(topic, payload string) error {
 	}
 }
 
+// hold stops the writer until the channel is closed, so that a group gathers.
+func (st *station) hold() chan struct{} {
+	hold, held := make(chan struct{}), make(chan struct{})
+	st.DB.Write(func(*sqlite.Tx) error {
+		close(held)
+		<-hold
+		return nil
+	}, func(error) {})
+	<-held
+	return hold
+}
+
 // take returns what was sent since the last time.
 func (st *station) take() []sent {
 	st.mu.Lock()

@@ -174,6 +174,33 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// What is told is in the database already: guarantee 4 of the design.
+func TestCommitFirst(t *testing.T) {
+	var st *station
+	accepted := 0
+	st = openStation(t, func(_ *sqlite.Options, o *localshadow.Options) {
+		o.Publish = func(topic string, payload []byte) {
+			if !strings.HasSuffix(topic, "/accepted") {
+				return
+			}
+			accepted++
+			d, err := st.Document(context.Background(), "a", "")
+			if told := number(t, string(payload), "version"); err != nil || d.Version < told {
+				t.Errorf("version %d is told, the store has %d, %v", told, d.Version, err)
+			}
+		}
+	})
+	for i := range 50 {
+		if err := st.Deliver(updateTopic("a"), []byte(desired("n", i)), func(error) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	st.stop()
+	if accepted != 50 {
+		t.Errorf("%d of 50 are told", accepted)
+	}
+}
+
 // Many things at once: versions rise one by one, nothing is lost.
 func TestConcurrent(t *testing.T) {
 	st := openStation(t)

@@ -22,7 +22,9 @@ func TestReopen(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "shadows.db")
 	st := openStationAt(t, file, atNoon)
 	st.tell(updateTopic("a"), `{"state":{"desired":{"n":1.50,"l":[1,{"é":"\u0001"}],"o":{}},"reported":{"n":2}}}`)
-	later := func(_ *sqlite.Options, o *localshadow.Options) { o.Now = func() time.Time { return noon.Add(time.Hour) } }
+	later := func(_ *sqlite.Options, o *localshadow.Options) {
+		o.Now = func() time.Time { return noon.Add(time.Hour) }
+	}
 	st.tell(updateTopic("b"), `{"state":{}}`)
 	st.tell("$aws/things/b/shadow/delete", "")
 	want, _ := st.Document(context.Background(), "a", "")
@@ -111,7 +113,9 @@ func TestBounds(t *testing.T) {
 		o.Bounds = localshadow.Bounds{Shadows: 3, PerThing: 2, Bytes: 100}
 	})
 	const refused = `update/rejected {"code":413,"message":"This gateway keeps no more shadows`
-	named := func(thing string, n int) string { return fmt.Sprintf("$aws/things/%s/shadow/name/n%d/update", thing, n) }
+	named := func(thing string, n int) string {
+		return fmt.Sprintf("$aws/things/%s/shadow/name/n%d/update", thing, n)
+	}
 	st.tell(named("a", 1), `{"state":{}}`)
 	st.tell(named("a", 2), `{"state":{}}`)
 	if got := st.tell(named("a", 3), `{"state":{},"clientToken":"t"}`); !strings.HasPrefix(got, "name/n3/"+refused+" of this thing: its limit is 2") || !strings.HasSuffix(got, `"clientToken":"t"}`) {

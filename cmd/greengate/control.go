@@ -20,6 +20,18 @@ func (g *gateway) serveAdmin() {
 	g.admin.Handle("POST /v1/reload", http.HandlerFunc(g.answerReload))
 	g.admin.Handle("GET /v1/explain", http.HandlerFunc(g.answerExplain))
 	g.admin.Handle("GET /v1/watch", admin.WatchHandler(g.subscribe))
+	g.serveShadowCommands()
+	g.servePinCommands()
+}
+
+// audit tells the log of a command that came through the control socket and was
+// to change something: what it did, or why it did nothing.
+func (g *gateway) audit(component, op string, err error, about ...any) {
+	said, about := "carried out a command", append([]any{"component", component, "op", op, "by", "control socket"}, about...)
+	if err != nil {
+		said, about = "did not carry out a command", append(about, "err", err)
+	}
+	g.log.Info(said, about...)
 }
 
 func (g *gateway) answerReload(w http.ResponseWriter, _ *http.Request) {

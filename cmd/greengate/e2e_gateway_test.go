@@ -22,6 +22,7 @@ type gateway struct {
 	cmd  *exec.Cmd
 	log  *buffer
 	gone chan struct{} // closed when the process has ended
+	cut  bool          // as by a power cut: nobody asks how it ended
 }
 
 // start runs the gateway until the test ends. It must be ready within patience,
@@ -65,6 +66,9 @@ func (s *site) start() *gateway {
 // stop ends the gateway with SIGTERM, if it has not been stopped before.
 func (g *gateway) stop() {
 	g.t.Helper()
+	if g.cut {
+		return
+	}
 	select {
 	case <-g.gone:
 	default:
@@ -83,6 +87,16 @@ func (g *gateway) stop() {
 	if code := g.cmd.ProcessState.ExitCode(); code != 0 {
 		g.t.Errorf("the gateway ended with %v, want exit code 0", g.cmd.ProcessState)
 	}
+}
+
+// die ends the gateway with SIGKILL: it can do nothing more, as at a power cut.
+func (g *gateway) die() {
+	g.t.Helper()
+	g.cut = true
+	if err := g.cmd.Process.Kill(); err != nil {
+		g.t.Fatal(err)
+	}
+	<-g.gone
 }
 
 // reload sends SIGHUP and waits until the table in force is a new one.
@@ -113,7 +127,23 @@ type status struct {
 		Messages, Bytes int64
 	}
 	Ledger ledger
-	GPIO   *[]any `json:"gpio"`
+	Routes []struct {
+		Text string
+		ledger
+	}
+	Faults  []struct{ Component, Message string }
+	Shadows struct {
+		Count int64
+		List  []shadowLine
+	}
+	GPIO *[]struct{ Name, Level, Mode, Fault string } `json:"gpio"`
+}
+
+// shadowLine is what a status tells of one shadow.
+type shadowLine struct {
+	Thing, Name string
+	Version     int64
+	Delta       bool
 }
 
 type ledger struct{ Accepted, Delivered, Refused, Expired, Dropped, Waiting int64 }

@@ -206,10 +206,12 @@ func (s *site) write(text string) {
 
 // row is one row of the table, in the words of the file.
 type row struct {
-	From     any    `yaml:"from"`
-	Topic    string `yaml:"topic"`
-	To       any    `yaml:"to"`
-	Priority string `yaml:"priority,omitempty"`
+	From     any      `yaml:"from"`
+	Topic    string   `yaml:"topic,omitempty"`
+	To       any      `yaml:"to,omitempty"`
+	Shadow   string   `yaml:"shadow,omitempty"`
+	May      []string `yaml:"may,omitempty,flow"`
+	Priority string   `yaml:"priority,omitempty"`
 }
 
 // rows makes the table of the file consist of these.

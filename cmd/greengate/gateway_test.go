@@ -39,8 +39,9 @@ type house struct {
 }
 
 // newHouse makes a site with the devices switch and lamp by the commands that a
-// person would use, and runs its gateway until the test ends.
-func newHouse(t *testing.T) *house {
+// person would use, and runs its gateway until the test ends. What more says is
+// appended to the group file, whose last lines are the rows.
+func newHouse(t *testing.T, more ...string) *house {
 	h := &house{t: t, dir: t.TempDir()}
 	h.must("init", h.dir, "--core", "c_Core", "--key", "p-256")
 	// The rows come after their devices: until then the file would be wrong.
@@ -53,7 +54,7 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	_, rows, _ := strings.Cut(testGroup, "devices: []\n")
-	h.write(string(text) + rows)
+	h.write(string(text) + rows + strings.Join(more, ""))
 	h.run()
 	return h
 }

@@ -1,6 +1,8 @@
-// What the scripts beside this one share: each is one real client that echoes.
-// It subscribes to in/#, publishes what it hears to out/THING, and leaves once it
-// has sent back "quit": by then its acknowledgements are out. Its standard output is what the Go test reads, line by line.
+// What the scripts beside this one share. Each is one real client whose standard
+// output the Go test reads, line by line. Those named after a client alone echo:
+// they subscribe to in/#, publish what they hear to out/THING, and leave once they
+// have sent back "quit": by then their acknowledgements are out. Those named after
+// shadows go through a session that they describe.
 //
 //   node SCRIPT.js HOST PORT THING FOLDER [VARIANT]
 'use strict';
@@ -32,6 +34,14 @@ exports.heard = (topic, payload) => {
   console.log(`heard ${topic} ${text}`);
   return text;
 };
+
+// tell tells the test of a document, without its times, which nobody can know.
+exports.tell = (what, document) => {
+  console.log(`${what} ${JSON.stringify(document, (key, value) => (key === 'timestamp' ? undefined : value))}`);
+};
+
+// tokenless is a document without the token that nobody can know.
+exports.tokenless = ({ clientToken, ...rest }) => rest;
 
 exports.filter = 'in/#';
 exports.answer = `out/${thing}`;

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"greengate/configs"
+	"greengate/core/admin"
+	"greengate/core/admin/client"
+	"greengate/gpio"
+)
+
+// servePinCommands hangs `greengate gpio` on the control socket.
+func (g *gateway) servePinCommands() {
+	g.admin.Handle("GET /v1/gpio", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		admin.Answer(w, http.StatusOK, client.PinList{GPIO: g.listPins()})
+	}))
+	g.handlePin("set", g.setPin)
+	g.handlePin("press", g.pressPin)
+	g.handlePin("identify", func(ctx context.Context, p client.Pin, _ url.Values) error {
+		return g.pins.Identify(ctx, p.Name)
+	})
+}
+
+// listPins returns the pins in the order of the file, never nil.
+func (g *gateway) listPins() []client.Pin {
+	states := g.pins.List()
+	list := make([]client.Pin, len(states))
+	for i, p := range states {
+		list[i] = client.Pin{
+			Name: p.Name, Kind: p.Kind, Pin: p.Pin, Header: p.Header, Level: p.Level, Mode: p.Mode,
+			Safe: p.Safe, Thing: p.Thing, Key: p.Key, Topic: p.Topic, Fault: p.Fault,
+		}
+	}
+	return list
+}
+
+// handlePin serves a command for one pin, which it finds by the name that is
+// asked for. The answer is the pin as it is afterwards.
+func (g *gateway) handlePin(op string, work func(context.Context, client.Pin, url.Values) error) {
+	g.admin.Handle("POST /v1/gpio/"+op, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		p, err := g.findPin(q.Get("name"))
+		if err == nil {
+			err = work(r.Context(), p, q)
+		}
+		about := []any{"pin", q.Get("name")}
+		if level := q.Get("level"); level != "" {
+			about = append(about, "level", level)
+		}
+		g.audit("gpio", op, err, about...)
+		if err != nil {
+			admin.Refuse(w, pinCode(err), err)
+			return
+		}
+		if now, err := g.findPin(p.Name); err == nil {
+			p = now
+		}
+		admin.Answer(w, http.StatusOK, p)
+	}))
+}
+
+// findPin returns the pin of that name; the error names the nearest one.
+func (g *gateway) findPin(name string) (client.Pin, error) {
+	list := g.listPins()
+	names := make([]string, len(list))
+	for i, p := range list {
+		if p.Name == name {
+			return p, nil
+		}
+		names[i] = p.Name
+	}
+	hint := "the group file has none"
+	if len(names) > 0 {
+		hint = configs.DidYouMean(name, names, "`greengate gpio list` shows all of them")
+	}
+	return client.Pin{}, badInput("there is no pin %.40q (%s)", name, hint)
+}
+
+func (g *gateway) setPin(_ context.Context, p client.Pin, q url.Values) error {
+	level := q.Get("level")
+	if level != "on" && level != "off" {
+		return badInput("%.40q is no level (write on or off)", level)
+	}
+	return g.pins.Set(p.Name, level == "on")
+}
+
+// maxHold is the longest press: somebody else may wait for the button.
+const maxHold = time.Minute
+
+func (g *gateway) pressPin(ctx context.Context, p client.Pin, q url.Values) error {
+	hold, err := time.ParseDuration(q.Get("hold"))
+	if err == nil {
+		err = checkHold(hold)
+	}
+	switch {
+	case err != nil:
+		return inputError{err}
+	case p.Kind != "button":
+		return badInput("%q is no button (%s)", p.Name, buttonsOf(g.listPins()))
+	case p.Mode != "sim":
+		return badInput("the button %q is not simulated: somebody has to press it", p.Name)
+	}
+	return g.pins.Press(ctx, p.Name, hold)
+}
+
+func checkHold(hold time.Duration) error {
+	if hold < time.Millisecond || hold > maxHold {
+		return fmt.Errorf("a button is not held down for %v (write 1ms to 1m)", hold)
+	}
+	return nil
+}
+
+// buttonsOf tells which pins can be pressed.
+func buttonsOf(list []client.Pin) string {
+	list = slices.DeleteFunc(list, func(p client.Pin) bool { return p.Kind != "button" })
+	if len(list) == 0 {
+		return "the group file has no button"
+	}
+	names := make([]string, len(list))
+	for i, p := range list {
+		names[i] = p.Name
+	}
+	return "buttons are " + strings.Join(names, ", ")
+}
+
+// pinCode is the HTTP status of a command that was not carried out: below 500
+// when the one who asked has to ask otherwise.
+func pinCode(err error) int {
+	var refusal *gpio.Refusal
+	switch {
+	case errors.As(err, new(inputError)):
+		return http.StatusBadRequest
+	case !errors.As(err, &refusal):
+		return http.StatusInternalServerError
+	}
+	switch refusal.Reason {
+	case gpio.NoOutput, gpio.BadPayload:
+		return http.StatusBadRequest
+	case gpio.PinStopped:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}

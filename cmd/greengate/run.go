@@ -34,7 +34,9 @@ func (a *app) run(ctx context.Context) error {
 		return err
 	}
 	level := new(slog.LevelVar)
-	g, err := openGateway(c, newLog(a.stderr, c.Log, level), level)
+	log := newLog(a.stderr, c.Log, level)
+	slog.SetDefault(log) // periph speaks to the standard logger
+	g, err := openGateway(c, log, level)
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ func TestDelta(t *testing.T) {
 			`{"a":9007199254740993,"b":0.1,"c":1,"d":10}`},
 		{"and without bounds", `{"a":1e400,"b":1e-99999999999999999999,"c":1e99999999999999999999}`, `{"a":10e399,"b":1e-99999999999999999998,"c":1e99999999999999999999}`,
 			`{"b":1e-99999999999999999999}`},
+		{"large objects", `{"a":` + members(40, "1", 1) + `}`, `{"a":` + members(40, "1.0", 1) + `}`, ``},
 		{"a number is no string, false no null's kin", `{"a":"1","b":false}`, `{"a":1,"b":0}`, `{"a":"1","b":false}`},
 		{"one string, written in two ways", `{"a":"\u0041\/"}`, `{"\u0061":"A/"}`, ``},
 	} {
@@ -77,5 +78,18 @@ func TestDeltaIsWhole(t *testing.T) {
 	// It is not sent when the difference vanishes with desired (js SDK #52).
 	if a = s.update(`{"state":{"desired":null}}`); a.Delta != nil {
 		t.Errorf("a delta without desired: %s", a.Delta)
+	}
+}
+
+// An object of many members in the place of a value is found again member by
+// member.
+func TestDeltaOfReplaced(t *testing.T) {
+	s := given(t, `{"desired":{"a":`+members(40, "1", 1)+`},"reported":{"a":1}}`)
+	if a := s.update(`{"state":{"reported":{"a":` + members(40, "1", 1) + `}}}`); a.Delta != nil {
+		t.Errorf("there is a delta: %s", a.Delta)
+	}
+	s = given(t, `{"desired":{"a":{"k1":1}},"reported":{"a":1}}`)
+	if a := s.update(`{"state":{"reported":{"a":` + members(40, "1", 1) + `}}}`); a.Delta != nil {
+		t.Errorf("there is a delta: %s", a.Delta)
 	}
 }

@@ -44,6 +44,12 @@ func TestDirect(t *testing.T) {
 	if all := topics(); len(all) != 0 {
 		t.Errorf("published on %v", all)
 	}
+	read := make(chan string, 1)
+	st.Handle("a", "n", localshadow.OpGet, nil, func(b []byte, err error) { read <- fmt.Sprint(string(b), err) })
+	same(t, "get in order", <-read, string(got)+"<nil>")
+	if all := topics(); len(all) != 0 {
+		t.Errorf("published on %v", all)
+	}
 	if got, err = st.Delete(ctx, "a", "n", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +111,7 @@ func TestList(t *testing.T) {
 	for i := range 300 {
 		st.tell(updateTopic(fmt.Sprintf("t%03d", i)), desired("k", i))
 	}
+	st.tell("$aws/things/t254/shadow/name/m/update", `{"state":{}}`) // the last one of the first page
 	st.tell("$aws/things/t007/shadow/name/b/update", `{"state":{"desired":{"k":1},"reported":{"k":1.0}}}`)
 	st.tell("$aws/things/t008/shadow/delete", "")
 	list := func(thing string) (all []localshadow.Info) {
@@ -121,7 +128,7 @@ func TestList(t *testing.T) {
 		t.Errorf("of one thing: %+v", got)
 	}
 	all := list("")
-	if len(all) != 300 || all[6].Thing != "t006" || all[7] != want[0] || all[8] != want[1] || all[9].Thing != "t009" || all[299].Thing != "t299" {
+	if len(all) != 301 || all[6].Thing != "t006" || all[7] != want[0] || all[8] != want[1] || all[9].Thing != "t009" || all[255].Name != "m" || all[256].Thing != "t255" || all[300].Thing != "t299" {
 		t.Errorf("%d in all: %+v", len(all), all[:10])
 	}
 	if got := list("unknown"); len(got) != 0 {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/signal"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -67,6 +69,70 @@ func TestFullDisk(t *testing.T) {
 	if f := st.Faults(); len(f) != 0 {
 		t.Errorf("faults %q", f)
 	}
+}
+
+// A disk that fails at the commit: nothing of the group is told as done, a get in
+// it is answered from what is there. The limit of the process on the size of its
+// files stands for the disk.
+func TestFailingDisk(t *testing.T) {
+	now := noon
+	st := openStation(t, func(_ *sqlite.Options, o *localshadow.Options) { o.Now = func() time.Time { return now } })
+	st.tell(updateTopic("a"), desired("k", 1))
+	before := st.Stats()
+	lift := limitFiles(t, uint64(st.DB.Stats().WALBytes))
+	for range 2 {
+		hold := st.hold()
+		settled := make(chan error, 4)
+		for _, topic := range []string{updateTopic("a"), updateTopic("new"), "$aws/things/a/shadow/get", "$aws/things/b/shadow/get"} {
+			if err := st.Deliver(topic, []byte(desired("k", 22)), func(err error) { settled <- err }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		close(hold)
+		for _, disk := range []bool{true, true, false, false} {
+			if err := <-settled; (err != nil) != disk {
+				t.Errorf("settled with %v", err)
+			}
+		}
+		told := st.take()
+		if len(told) != 4 {
+			t.Fatalf("told %q", told)
+		}
+		for i, want := range []string{`{"code":500,`, `{"code":500,`, `{"state":{"desired":{"k":1},`, `{"code":404,`} {
+			if !strings.HasPrefix(told[i].payload, want) {
+				t.Errorf("told %q, want %s", told[i], want)
+			}
+		}
+		now = now.Add(time.Minute)
+	}
+	lift()
+	if s := st.Stats(); s.Shadows != before.Shadows || s.Bytes != before.Bytes {
+		t.Errorf("stats %+v, were %+v", s, before)
+	}
+	if f := st.Faults(); len(f) != 1 || !strings.Contains(f[0], "rejected since "+noon.Format(time.RFC3339)) {
+		t.Errorf("faults %q", f)
+	}
+	if got := st.tell(updateTopic("a"), desired("k", 3)); !strings.Contains(got, `"version":2,`) {
+		t.Errorf("afterwards: %s", got)
+	}
+}
+
+func limitFiles(t *testing.T, bytes uint64) (lift func()) {
+	t.Helper()
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	set := func(cur uint64) {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: cur, Max: old.Max}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	signal.Ignore(syscall.SIGXFSZ)
+	set(bytes)
+	lift = func() { set(old.Cur); signal.Reset(syscall.SIGXFSZ) }
+	t.Cleanup(lift)
+	return lift
 }
 
 // A row that cannot be read concerns its own shadow only, which can be deleted.

@@ -1,8 +1,11 @@
 package localshadow_test
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,4 +105,27 @@ func same(t testing.TB, what, got, want string) {
 	if got != want {
 		t.Errorf("%.300s:\n got  %.3000s\n want %.3000s", what, got, want)
 	}
+}
+
+// members writes an object with the members n, n-1 .. 1 whose number the step
+// divides, but not the other one.
+func members(n int, value string, step int, without ...int) string {
+	var all []string
+	for i := n; i > 0; i-- {
+		if i%step == 0 && (len(without) == 0 || i%without[0] != 0) {
+			all = append(all, fmt.Sprintf(`"k%d":%s`, i, value))
+		}
+	}
+	return `{` + strings.Join(all, ",") + `}`
+}
+
+func countMembers(t *testing.T, s string) int {
+	var m map[string]any
+	if s == "" {
+		return 0
+	}
+	if err := json.Unmarshal([]byte(s), &m); err != nil {
+		t.Fatal(err)
+	}
+	return len(m)
 }

@@ -212,12 +212,10 @@ func (s *Service) enqueue(j *job, payload []byte) error {
 // throttle tells the client to come back later, if there is still room for that.
 func (s *Service) throttle(j *job) error {
 	s.figures.throttled.Add(1)
-	if j.answered == nil {
+	// If not even that has room, the client has to find out by itself.
+	if j.answered == nil && len(s.out) < s.o.Bounds.Pending {
 		r := reject(429, msgThrottled).with(tokenOf(j.payload, &s.o.Limits))
-		select {
-		case s.out <- &job{base: j.base, op: j.op, rejection: r, throttled: true}:
-		default: // the client has to find out by itself
-		}
+		s.out <- &job{base: j.base, op: j.op, rejection: r, throttled: true}
 	}
 	return ErrBusy
 }

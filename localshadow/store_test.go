@@ -109,9 +109,12 @@ func updateUntilKilled(t *testing.T, file string) {
 // The bounds of the store: what is refused is told and counted, and room can be
 // made.
 func TestBounds(t *testing.T) {
-	st := openStation(t, func(_ *sqlite.Options, o *localshadow.Options) {
-		o.Bounds = localshadow.Bounds{Shadows: 3, PerThing: 2, Bytes: 100}
-	})
+	file, now, limit := filepath.Join(t.TempDir(), "shadows.db"), noon, int64(100)
+	bounds := func(_ *sqlite.Options, o *localshadow.Options) {
+		o.Bounds = localshadow.Bounds{Shadows: 3, PerThing: 2, Bytes: limit}
+		o.Now = func() time.Time { return now }
+	}
+	st := openStationAt(t, file, bounds)
 	const refused = `update/rejected {"code":413,"message":"This gateway keeps no more shadows`
 	named := func(thing string, n int) string {
 		return fmt.Sprintf("$aws/things/%s/shadow/name/n%d/update", thing, n)
@@ -141,6 +144,15 @@ func TestBounds(t *testing.T) {
 	}
 	if f := st.Faults(); len(f) != 1 || !strings.Contains(f[0], "a bound of the store was met (3 times), last a: This gateway keeps no more shadows: its limit is 100 bytes") {
 		t.Errorf("faults %q", f)
+	}
+	if now = now.Add(2 * time.Hour); len(st.Faults()) != 0 {
+		t.Errorf("faults of two hours ago: %q", st.Faults())
+	}
+	st.stop()
+	limit = 50 // one day somebody lowers it
+	st = openStationAt(t, file, bounds)
+	if got := st.tell(updateTopic("c"), fill(80)); !strings.Contains(got, "accepted") {
+		t.Errorf("smaller, but still beyond: %s", got)
 	}
 }
 

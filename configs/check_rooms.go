@@ -9,6 +9,7 @@ import (
 
 	"greengate/core/message"
 	"greengate/gpio"
+	"greengate/sync/cloud"
 )
 
 // gpio checks the pins. Names are unique over all lists, and so are the pins.
@@ -146,6 +147,13 @@ func (k *checker) cloud() {
 		if k.need(p, "name the PEM file") {
 			k.filled(p, f.value, "name the PEM file")
 		}
+	}
+	k.oneOf(path{"cloud", "mqtt"}, c.MQTT, "5", "3.1.1")
+	if err := cloud.CheckProxy(c.Proxy); err != nil {
+		k.check(path{"cloud", "proxy"}, err.Error(), "")
+	}
+	if c.KeepAlive < 30*time.Second || c.KeepAlive > 1200*time.Second {
+		k.check(path{"cloud", "keep_alive"}, fmt.Sprintf("%v is out of range", c.KeepAlive), "write 30s to 1200s, as AWS takes it")
 	}
 	k.atLeast(path{"cloud", "spool", "max_size"}, c.Spool.MaxSize, 1<<20)
 	k.oneOf(path{"cloud", "spool", "when_full"}, c.Spool.WhenFull, "drop_oldest", "drop_newest")

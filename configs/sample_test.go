@@ -64,7 +64,7 @@ func TestSampleTeachesEveryKey(t *testing.T) {
 	if len(c.Warnings) != 0 {
 		t.Errorf("warnings: %v", c.Warnings)
 	}
-	if c.GPIO == nil || len(c.Functions) != 1 || c.Cloud == nil || len(c.Devices) != 3 || len(c.Subscriptions) != 5 {
+	if c.GPIO == nil || len(c.Functions) != 1 || c.Cloud == nil || len(c.Devices) != 3 || len(c.Subscriptions) != 7 {
 		t.Errorf("got %+v", c)
 	}
 	var root yaml.Node

@@ -102,12 +102,66 @@ func (c *checker) checkTerms() {
 	case !toCloud:
 		c.fault("ttl", r.TTL.String(), why, "ttl stands in a row that does not lead to cloud")
 	}
+	rest := r.spooling()
+	rest.Priority, rest.TTL = "", 0
+	if rest != (Spooling{}) && !toCloud {
+		c.fault(firstOf(&rest), "", why, "%s stands in a row that does not lead to cloud", firstOf(&rest))
+		return
+	}
+	c.checkWhenFull()
+	c.checkLive()
+}
+
+// firstOf names the first key of s that is set, other than priority and ttl.
+func firstOf(s *Spooling) string {
+	switch {
+	case s.WhenFull != "":
+		return "when_full"
+	case s.Keep != 0:
+		return "keep"
+	case s.LiveShare != 0:
+		return "live_share"
+	case s.Overtake:
+		return "overtake"
+	}
+	return "batch"
+}
+
+// whenFulls are the words of `when_full`.
+var whenFulls = []string{"drop_oldest", "drop_newest", "thin"}
+
+// maxBatch is the largest payload that AWS IoT Core takes, in bytes.
+const maxBatch = 128 << 10
+
+func (c *checker) checkWhenFull() {
+	r := c.row
+	switch {
+	case r.WhenFull != "" && !slices.Contains(whenFulls, r.WhenFull):
+		c.fault("when_full", r.WhenFull, cmp.Or(c.like(r.WhenFull, "", whenFulls), "write "+orList(whenFulls)), "%q says not what to do when the spool is full", r.WhenFull)
+	case r.WhenFull == "thin" && r.Keep < 2:
+		c.fault("keep", "", "write `keep: 10` to keep every tenth", "thin keeps every n-th message, and keep is not 2 or more")
+	case r.WhenFull != "thin" && r.Keep != 0:
+		c.fault("keep", "", "write `when_full: thin`, or leave it out", "keep is for thin only")
+	}
+}
+
+func (c *checker) checkLive() {
+	r := c.row
+	switch {
+	case r.LiveShare < 0 || r.LiveShare > 100:
+		c.fault("live_share", "", "write 0 to 100", "live_share is a part in percent")
+	case r.Overtake && r.LiveShare == 0:
+		c.fault("overtake", "", "write `live_share: 20`, for example, too", "overtake is for rows with a live_share")
+	}
+	if b := r.Batch; b != nil && (b.MaxSize < 1 || b.MaxSize > maxBatch || b.MaxAge <= 0) {
+		c.fault("batch", "", "write `batch: {max_size: 4KiB, max_age: 10s}`", "a batch needs a max_size of up to 128KiB and a max_age")
+	}
 }
 
 // checkRepeated warns of a row that says what another one says.
 func (c *checker) checkRepeated(rows []Row) {
 	r := c.row
-	f := yamlRow{from: canonicalEnds(r.From), topic: r.Topic, shadow: r.Shadow, priority: r.Priority, ttl: r.TTL}
+	f := yamlRow{from: canonicalEnds(r.From), topic: r.Topic, shadow: r.Shadow, Spooling: r.spooling()}
 	if r.Shadow != "" {
 		f.may = parseOps(r.May)
 	} else {

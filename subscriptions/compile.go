@@ -21,7 +21,7 @@ func Compile(rows []Row, site Site) (*Table, error) {
 		t: &Table{
 			texts: newWords(), core: site.Core,
 			services: make(map[message.Endpoint]service),
-			terms:    make([]terms, 1),
+			terms:    make([]Spooling, 1),
 		},
 		words: newWords(), labels: newWords(), templates: newWords(),
 	}
@@ -253,14 +253,14 @@ func (c *compiler) end(spec endSpec) (end, error) {
 	return e, nil
 }
 
-// terms returns the number of the row's priority and lifetime.
+// terms returns the number of the row's way to wait for the cloud.
 func (c *compiler) terms(r *Row) (uint16, error) {
-	t := terms{priority: r.Priority, ttl: r.TTL}
+	t := r.spooling()
 	n := slices.Index(c.t.terms, t)
 	if n < 0 {
 		n = len(c.t.terms)
 		if n > math.MaxUint16 {
-			return 0, errors.New("there are too many different priorities and lifetimes")
+			return 0, errors.New("there are too many different ways to wait for the cloud")
 		}
 		c.t.terms = append(c.t.terms, t)
 	}

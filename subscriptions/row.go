@@ -30,15 +30,56 @@ type Row struct {
 	// all four.
 	May []string `yaml:"may"`
 	To  Ends     `yaml:"to"`
-	// Priority is high, normal or low, TTL how long a message keeps its worth;
-	// both concern what waits for the cloud. Empty and zero: the defaults.
+	// What follows concerns messages that wait for the cloud. Empty and zero:
+	// the defaults.
+
+	// Priority is high, normal or low; TTL is how long a message keeps its worth.
 	Priority string        `yaml:"priority"`
 	TTL      time.Duration `yaml:"ttl"`
+	// WhenFull is drop_oldest, drop_newest or thin; Keep is the n of thin: every
+	// n-th message is kept. Empty: as the cloud section says.
+	WhenFull string `yaml:"when_full"`
+	Keep     int    `yaml:"keep"`
+	// LiveShare is the part of what is sent, in percent, that new messages get
+	// while a backlog drains. Overtake lets them go before the backlog of their
+	// own source and topic, too.
+	LiveShare int  `yaml:"live_share"`
+	Overtake  bool `yaml:"overtake"`
+	// Batch puts JSON messages of one source and topic together in an array.
+	Batch *Batch `yaml:"batch"`
 
 	// Line and Column are where the row begins in the file, from 1.
 	Line, Column int `yaml:"-"`
 	// Text is the row as the file writes it, for people.
 	Text string `yaml:"-"`
+}
+
+// Batch bounds the arrays in which messages go to the cloud.
+type Batch struct {
+	MaxSize int64         `yaml:"max_size" unit:"bytes"` // bytes of payload, up to 128KiB
+	MaxAge  time.Duration `yaml:"max_age"`               // how long the first message waits for others
+}
+
+// Spooling is how the messages of a row wait for the cloud. The fields are as
+// in Row; a Batch without MaxSize is none.
+type Spooling struct {
+	Priority  string
+	TTL       time.Duration
+	WhenFull  string
+	Keep      int
+	LiveShare int
+	Overtake  bool
+	Batch     Batch
+}
+
+func (r *Row) spooling() Spooling {
+	s := Spooling{
+		Priority: r.Priority, TTL: r.TTL, WhenFull: r.WhenFull, Keep: r.Keep, LiveShare: r.LiveShare, Overtake: r.Overtake,
+	}
+	if r.Batch != nil {
+		s.Batch = *r.Batch
+	}
+	return s
 }
 
 // Ends is one side of a row: in the file one string or a list of them.

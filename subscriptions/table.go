@@ -2,7 +2,6 @@ package subscriptions
 
 import (
 	"slices"
-	"time"
 
 	"greengate/core/message"
 )
@@ -33,7 +32,7 @@ type Table struct {
 	labels   []string
 	worn     []bool             // by a device: the labels
 	byNumber []message.Endpoint // the services
-	terms    []terms            // terms[0] are the defaults
+	terms    []Spooling         // terms[0] are the defaults
 	core     string
 }
 
@@ -82,11 +81,6 @@ type row struct {
 	terms    uint16
 }
 
-type terms struct {
-	priority string
-	ttl      time.Duration
-}
-
 // ownText stands for the row that nobody writes: devices use their own shadows.
 const ownText = "own_shadows: true"
 
@@ -104,7 +98,7 @@ func (t *Table) Key(row int) string {
 	if r.from == ownEnd {
 		return ownText
 	}
-	f := yamlRow{from: t.canonical(r.from), priority: t.terms[r.terms].priority, ttl: t.terms[r.terms].ttl}
+	f := yamlRow{from: t.canonical(r.from), Spooling: t.terms[r.terms]}
 	if r.may != 0 {
 		f.shadow, f.may = t.texts.word(r.topic), r.may
 	} else {
@@ -112,6 +106,9 @@ func (t *Table) Key(row int) string {
 	}
 	return f.String()
 }
+
+// Spooling is how the messages of a row wait for the cloud.
+func (t *Table) Spooling(row int) Spooling { return t.terms[t.rows[row].terms] }
 
 // endTexts returns the texts of an end as the file writes them.
 func (t *Table) endTexts(e end) []string {

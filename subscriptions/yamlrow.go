@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // yamlRow writes a row as one line of YAML, as the group file has it.
@@ -12,8 +11,7 @@ type yamlRow struct {
 	from, to      []string
 	topic, shadow string
 	may           ops
-	priority      string
-	ttl           time.Duration
+	Spooling
 }
 
 // String returns the row in YAML's flow form: {from: A, topic: t, to: B}.
@@ -33,14 +31,34 @@ func (f yamlRow) String() string {
 		b.WriteString(", to: ")
 		writeEnds(&b, f.to)
 	}
-	if f.priority != "" && f.priority != "normal" { // the default
-		b.WriteString(", priority: " + f.priority)
-	}
-	if f.ttl != 0 {
-		b.WriteString(", ttl: " + f.ttl.String())
-	}
+	f.Spooling.write(&b)
 	b.WriteByte('}')
 	return b.String()
+}
+
+// write writes the keys that are not at their defaults.
+func (s *Spooling) write(b *strings.Builder) {
+	if s.Priority != "" && s.Priority != "normal" {
+		b.WriteString(", priority: " + s.Priority)
+	}
+	if s.TTL != 0 {
+		b.WriteString(", ttl: " + s.TTL.String())
+	}
+	if s.WhenFull != "" {
+		b.WriteString(", when_full: " + s.WhenFull)
+	}
+	if s.Keep != 0 {
+		b.WriteString(", keep: " + strconv.Itoa(s.Keep))
+	}
+	if s.LiveShare != 0 {
+		b.WriteString(", live_share: " + strconv.Itoa(s.LiveShare))
+	}
+	if s.Overtake {
+		b.WriteString(", overtake: true")
+	}
+	if s.Batch != (Batch{}) {
+		b.WriteString(", batch: {max_size: " + strconv.FormatInt(s.Batch.MaxSize, 10) + ", max_age: " + s.Batch.MaxAge.String() + "}")
+	}
 }
 
 func writeEnds(b *strings.Builder, ends []string) {

@@ -52,9 +52,11 @@ func (c *console) print(name, colour, line string) {
 	fmt.Fprintf(c.out, "%s %s\n", c.paint(colour, fmt.Sprintf("%-8s |", name)), line)
 }
 
-// verdicts are the gate's words of which a reader wants to see the difference.
+// verdicts are the words of which a reader wants to see the difference: those
+// of the gate, and the lamps that are lit.
 var verdicts = []struct{ word, colour string }{
 	{"delivered", green}, {"queued", green}, {"refused", red}, {"dropped", red},
+	{"● red", red}, {"● yellow", yellow}, {"● green", green},
 }
 
 // lines is the output of one process on its way to the console. It belongs to
@@ -62,7 +64,8 @@ var verdicts = []struct{ word, colour string }{
 type lines struct {
 	to           *console
 	name, colour string
-	rest         []byte // the line that has not ended yet
+	skip         func(line string) bool // nil: none
+	rest         []byte                 // the line that has not ended yet
 }
 
 func (l *lines) Write(p []byte) (int, error) {
@@ -86,6 +89,9 @@ func (l *lines) end() {
 }
 
 func (l *lines) emit(line string) {
+	if l.skip != nil && l.skip(line) {
+		return
+	}
 	for _, v := range verdicts {
 		line = strings.ReplaceAll(line, v.word, l.to.paint(v.colour, v.word))
 	}

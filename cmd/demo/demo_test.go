@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -108,6 +109,21 @@ func (s *show) until(words ...string) string {
 	}
 }
 
+// lit waits until the remote light and the LEDs of the gateway show that lamp,
+// in either order.
+func (s *show) lit(lamp string) {
+	s.t.Helper()
+	left := map[string]bool{"light ": true, "leds ": true}
+	for len(left) > 0 {
+		line := s.until(lamp)
+		for name := range left {
+			if strings.HasPrefix(line, name) {
+				delete(left, name)
+			}
+		}
+	}
+}
+
 // ends waits for the end of the demo, which must have that exit code and leave
 // no process behind.
 func (s *show) ends(code int, site string) {
@@ -180,6 +196,11 @@ func TestDemo(t *testing.T) {
 	s.until("gate ", "delivered", "sensor", temperatureTopic, "display")
 	s.until("display", "heard "+temperatureTopic)
 	s.until("intruder", "listened to #", "heard nothing")
+	for _, lamp := range []string{"● red", "● green", "● yellow"} {
+		colour := strings.ToUpper(lamp[len("● "):][:1])
+		s.until("switch", "desired.property = "+colour+": accepted")
+		s.lit(lamp)
+	}
 	for _, line := range s.all {
 		for _, breach := range []string{"IT ANSWERED", "IT IS CONNECTED", "IT WAS TAKEN", "HEARD", temperatureTopic + ": 99.9"} {
 			if strings.Contains(line, breach) {
@@ -262,7 +283,7 @@ func TestDemoHints(t *testing.T) {
 	site := filepath.Join(t.TempDir(), "demo-site")
 	s := play(t, site, freePort(t), freePort(t))
 	s.until("demo", "try next")
-	for _, want := range []string{"sensor", "intruder", "wall"} {
+	for _, want := range []string{"sensor", "intruder", "property", "yellow", "wall"} {
 		_, command, _ := strings.Cut(s.until("demo", " --"), "|")
 		typed := exec.Command("sh", "-c", command)
 		typed.Dir = s.cmd.Dir
@@ -274,7 +295,7 @@ func TestDemoHints(t *testing.T) {
 		if err := typed.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// The third goes on until it is ended; the others end by themselves.
+		// The last goes on until it is ended; the others end by themselves.
 		timer := time.AfterFunc(patience, func() { _ = typed.Process.Kill() })
 		printed, heard := "", false
 		for scan := bufio.NewScanner(out); !heard && scan.Scan(); {
@@ -294,6 +315,36 @@ func TestDemoHints(t *testing.T) {
 			t.Errorf("%s\nended with %v and printed\n%s", command, err, printed)
 		}
 	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	s.ends(0, site)
+}
+
+// TestDemoInAnOlderSite: without the traffic light, whose devices it lacks.
+func TestDemoInAnOlderSite(t *testing.T) {
+	t.Parallel()
+	site := filepath.Join(t.TempDir(), "demo-site")
+	s := play(t, site, freePort(t), freePort(t))
+	s.until("demo", "try next")
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	s.ends(0, site)
+
+	file := filepath.Join(site, "group.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := regexp.MustCompile(`(?ms)^gpio:.*?^$|^  - [^\n]*GG_[^\n]*\n`).ReplaceAll(text, nil)
+	if err := os.WriteFile(file, older, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, thing := range []string{theSwitch, trafficLight} {
+		if err := os.RemoveAll(filepath.Join(site, "devices", thing)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = play(t, site, freePort(t), freePort(t))
+	s.until("demo", "older demo", "remove "+site)
+	s.until("display", "heard "+temperatureTopic)
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	s.ends(0, site)
 }

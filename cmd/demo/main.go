@@ -4,9 +4,12 @@
 // it imports none of our packages, and nobody may import it.
 //
 //	demo site DIR     makes a demo site in DIR the first time, and runs gateway and devices
-//	demo sensor       publishes a temperature every second
+//	demo sensor       publishes a temperature every two seconds
 //	demo display      shows what it hears
 //	demo intruder     tries what it has no right to
+//	demo switch       sets the colour of a traffic light
+//	demo light        is that light
+//	demo leds         shows the LEDs of the gateway, which follow the same shadow
 //
 // Each device is a process of its own with one goroutine at work beside those
 // of its MQTT client. All of them end at SIGINT, SIGTERM or SIGHUP.
@@ -45,7 +48,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("nothing to do (write demo site DIR, or demo sensor|display|intruder)")
+		return errors.New("nothing to do (write demo site DIR, or demo sensor|display|intruder|switch|light|leds)")
 	}
 	switch name, rest := args[0], args[1:]; name {
 	case "site":
@@ -56,7 +59,13 @@ func run(ctx context.Context, args []string) error {
 		return runDevice(ctx, rest, display)
 	case "intruder":
 		return runDevice(ctx, rest, intruder)
+	case "switch":
+		return runDevice(ctx, rest, switcher)
+	case "light":
+		return runDevice(ctx, rest, light)
+	case "leds":
+		return leds(ctx, rest)
 	default:
-		return fmt.Errorf("%q is no demo (write site, sensor, display or intruder)", name)
+		return fmt.Errorf("%q is no demo (write site, sensor, display, intruder, switch, light or leds)", name)
 	}
 }

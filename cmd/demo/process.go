@@ -30,13 +30,14 @@ func newProcesses(c *console) *processes {
 	return &processes{console: c, ended: make(chan *process, maxProcesses)}
 }
 
-// start runs a program whose lines appear on the console under name.
+// start runs a program whose lines appear on the console under name, but for
+// those that skip, if it is not nil, says yes to.
 //
 // It gets a process group of its own, so a Ctrl-C, which the terminal sends to
 // the whole group of `make run`, reaches only us and we can end the processes
 // in order. Should we be killed, the kernel ends them (Pdeathsig).
-func (ps *processes) start(name, colour, program string, args ...string) error {
-	out := &lines{to: ps.console, name: name, colour: colour}
+func (ps *processes) start(name, colour string, skip func(string) bool, program string, args ...string) error {
+	out := &lines{to: ps.console, name: name, colour: colour, skip: skip}
 	p := &process{name: name, cmd: exec.Command(program, args...), gone: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}

@@ -13,14 +13,14 @@ import (
 // temperatureTopic is where the sensor of the demo publishes.
 const temperatureTopic = "sensors/room/temperature"
 
-// sensor publishes the temperature of a room every second, at QoS 1.
+// sensor publishes the temperature of a room every two seconds, at QoS 1.
 func sensor(ctx context.Context, d *device) error {
 	b, err := d.find(ctx)
 	if err != nil {
 		return err
 	}
 	conn, err := d.connect(ctx, b,
-		func(*autopaho.ConnectionManager) { say("publishing %s every second", temperatureTopic) },
+		func(*autopaho.ConnectionManager) { say("publishing %s every two seconds", temperatureTopic) },
 		func(*paho.Publish) {})
 	if err != nil {
 		return err
@@ -30,12 +30,12 @@ func sensor(ctx context.Context, d *device) error {
 		if err := conn.AwaitConnection(ctx); err != nil {
 			return err
 		}
-		// A room that warms and cools by a degree within a minute.
+		// A room that warms and cools by a degree within two minutes.
 		reading := fmt.Sprintf("%.1f", 21+math.Sin(float64(n)*math.Pi/30))
 		if _, err := conn.Publish(ctx, &paho.Publish{Topic: temperatureTopic, QoS: 1, Payload: []byte(reading)}); err != nil && ctx.Err() == nil {
 			say("published %s: %v", reading, err)
 		}
-		if err := pause(ctx, time.Second); err != nil {
+		if err := pause(ctx, 2*time.Second); err != nil {
 			return err
 		}
 	}

@@ -5,11 +5,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -25,40 +22,11 @@ type site struct {
 	console           *console
 }
 
-// groupFile is the demo's group.yaml before its devices and rows are added.
-const groupFile = `# The group of the demo. Change it while the demo runs, and say
-#   pkill -HUP -f 'greengate run --config %[3]s'
-# to let the gateway read it again; with a mistake in it, nothing changes.
-version: 1
-group: demo
-core: demo_Core
-data: data
-
-# Only this machine can reach the demo, and it does not announce itself.
-broker:
-  listen: ["%[1]s"]
-discovery:
-  listen: ["%[2]s"]
-  announce: false
-admin:
-  listen: ""
-pki:
-  dir: pki
-
-devices: []
-`
-
-// groupRows goes to the end of the file, once its devices are there.
-const groupRows = `
-# Nothing passes without a row: the intruder has none.
-subscriptions:
-  - {from: sensor, topic: "sensors/#", to: "label:screen"}
-`
-
-// cast is who takes part; each is a subcommand of this program and a device of
-// the group.
-var cast = []struct{ name, label, colour string }{
-	{"sensor", "", green}, {"display", "screen", cyan}, {"intruder", "", red},
+// cast is who takes part: subcommands of this program, each with the device of
+// the group that it is.
+var cast = []struct{ role, thing, label, colour string }{
+	{"sensor", "sensor", "", green}, {"display", "display", "screen", cyan}, {"intruder", "intruder", "", red},
+	{"light", trafficLight, "", yellow}, {"switch", theSwitch, "", blue},
 }
 
 // runSite makes the site if it is not there, and runs it until ctx ends or one
@@ -117,50 +85,6 @@ func openSite(ctx context.Context, dir, broker, discovery string) (*site, error)
 	return s, nil
 }
 
-// create makes the whole site beside its place and moves it there last, so that
-// a demo which was interrupted does not leave half a site.
-func (s *site) create(ctx context.Context, broker, discovery string) error {
-	half := filepath.Clean(s.dir) + ".new"
-	if err := os.RemoveAll(half); err != nil {
-		return err
-	}
-	file := filepath.Join(half, "group.yaml")
-	s.tell("making a demo site in %s", s.dir)
-	if err := s.run(ctx, "init", half, "--group", "demo", "--core", "demo_Core"); err != nil {
-		return err
-	}
-	broker, discovery = s.pick(broker, "the broker"), s.pick(discovery, "discovery")
-	if err := os.WriteFile(file, fmt.Appendf(nil, groupFile, broker, discovery, s.file), 0o644); err != nil {
-		return err
-	}
-	for _, device := range cast {
-		add := []string{"device", "add", device.name, "--config", file, "--out", filepath.Join(half, "devices", device.name)}
-		if device.label != "" {
-			add = append(add, "--label", device.label)
-		}
-		if err := s.run(ctx, add...); err != nil {
-			return err
-		}
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(file, append(text, groupRows...), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(half, s.dir)
-}
-
-// run runs one greengate command to its end.
-func (s *site) run(ctx context.Context, args ...string) error {
-	out, err := exec.CommandContext(ctx, s.greengate, args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s %s: %w\n%s", s.greengate, strings.Join(args, " "), err, out)
-	}
-	return nil
-}
-
 // readAddresses takes the addresses from the file: a person may have changed
 // them.
 func (s *site) readAddresses() error {
@@ -181,19 +105,29 @@ func (s *site) readAddresses() error {
 
 // play starts the gateway, then its devices, and waits.
 func (s *site) play(ctx context.Context, ps *processes) error {
-	if err := ps.start("gateway", yellow, s.greengate, "run", "--config", s.file); err != nil {
+	if err := ps.start("gateway", yellow, nil, s.greengate, "run", "--config", s.file); err != nil {
 		return err
 	}
 	if err := s.ready(ctx, ps); err != nil {
 		return err
 	}
-	if err := ps.start("gate", purple, s.greengate, "watch", "--config", s.file); err != nil {
+	if err := ps.start("gate", purple, isAnswer, s.greengate, "watch", "--config", s.file); err != nil {
 		return err
 	}
 	for _, device := range cast {
-		if err := ps.start(device.name, device.colour, s.demo, s.deviceArgs(device.name, device.name)...); err != nil {
+		if !s.has(device.thing) {
+			continue
+		}
+		if err := ps.start(device.role, device.colour, nil, s.demo, s.deviceArgs(device.role, device.thing)...); err != nil {
 			return err
 		}
+	}
+	if s.has(trafficLight) {
+		if err := ps.start("leds", yellow, nil, s.demo, "leds", "--greengate", s.greengate, "--config", s.file); err != nil {
+			return err
+		}
+	} else {
+		s.tell("this site was made by an older demo, without the traffic light (remove %s for a new one)", s.dir)
 	}
 	// The hints scroll away under the traffic, so they come again.
 	for next := 4 * time.Second; ; next = time.Minute {
@@ -205,6 +139,19 @@ func (s *site) play(ctx context.Context, ps *processes) error {
 		}
 		s.hint()
 	}
+}
+
+// has tells whether the site has the files of a device: one that an older demo
+// has made may not.
+func (s *site) has(thing string) bool {
+	_, err := os.Stat(filepath.Join(s.dir, "devices", thing))
+	return err == nil
+}
+
+// isAnswer finds the lines of the gate about answers of the shadow service. One
+// change of the light has so many that nobody would see the rest.
+func isAnswer(line string) bool {
+	return strings.Contains(line, "/shadow/") && (strings.Contains(line, "/accepted ") || strings.Contains(line, "/documents "))
 }
 
 // ready asks discovery, as the sensor will, until it answers.
@@ -237,47 +184,25 @@ func (s *site) deviceArgs(role, thing string) []string {
 	return []string{role, "--thing", thing, "--certs", filepath.Join(s.dir, "devices", thing), "--discovery", s.discovery}
 }
 
-// hint prints the three commands to try next.
+// hint prints the commands to try next.
 func (s *site) hint() {
 	wall := s.demo + " " + strings.Join(s.deviceArgs("display", "wall"), " ")
-	if _, err := os.Stat(filepath.Join(s.dir, "devices", "wall")); err != nil {
+	if !s.has("wall") {
 		wall = fmt.Sprintf("%s device add wall --label screen --config %s --out %s && %s",
 			s.greengate, s.file, filepath.Join(s.dir, "devices", "wall"), wall)
 	}
 	s.tell("try next, in a second terminal (Ctrl-C ends the demo):")
 	s.tell("  %s status --config %s", s.greengate, s.file)
 	s.tell("  %s explain --config %s --from intruder --topic %s", s.greengate, s.file, temperatureTopic)
+	if s.has(trafficLight) {
+		s.tell("  %s shadow get --config %s %s", s.greengate, s.file, trafficLight)
+		s.tell("  %s gpio list --config %s", s.greengate, s.file)
+	}
 	s.tell("  %s", wall)
 }
 
 func (s *site) tell(format string, args ...any) {
 	s.console.print("demo", bold, s.console.paint(bold, fmt.Sprintf(format, args...)))
-}
-
-// pick returns address, or the same with the next free port.
-func (s *site) pick(address, what string) string {
-	host, port, err := net.SplitHostPort(address)
-	first, _ := strconv.Atoi(port)
-	if err != nil || free(address) {
-		return address
-	}
-	for p := first + 1; p < first+100; p++ {
-		if next := net.JoinHostPort(host, strconv.Itoa(p)); free(next) {
-			s.tell("%s is in use, so %s gets %s", address, what, next)
-			return next
-		}
-	}
-	return address // the gateway will say what is wrong with it
-}
-
-// free tells whether nobody listens at address.
-func free(address string) bool {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return false
-	}
-	_ = l.Close()
-	return true
 }
 
 // shorten returns path as seen from the working directory, where that is short.

@@ -270,7 +270,7 @@ func TestTrafficLightByHand(t *testing.T) {
 	})
 
 	g.greengate("gpio", "press", "bell")
-	for _, level := range []string{"pressed", "released"} {
+	for _, level := range []string{`"pressed":true`, `"pressed":false`} {
 		if p := display.next(); p.Topic != "home/bell" || !strings.Contains(string(p.Payload), level) {
 			t.Errorf("the display heard %s: %s, want %s", p.Topic, p.Payload, level)
 		}

@@ -68,7 +68,7 @@ func TestShadowSurvivesKill(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "light")
 	var accepted document // the newest that the light has heard of
-	for round := range 4 {
+	for round := range 8 {
 		g := s.start()
 		light := s.connect("light")
 		light.subscribe(shadowTopic("light", "", "get/+"))

@@ -60,7 +60,10 @@ func (r *Router) tell(table uint64, v Verdict, why Reason, from message.Endpoint
 		return
 	}
 	level := slog.LevelInfo
-	if v == Dropped && why != NoSubscriber {
+	switch {
+	case from.Kind == message.Shadow && (why == NoRow || why == NoSubscriber):
+		level = slog.LevelDebug // its answers are told whether somebody listens or not
+	case v == Dropped && why != NoSubscriber:
 		level = slog.LevelWarn
 	}
 	attrs := []any{"reason", string(why), "from", from.String(), "topic", topic}

@@ -1,8 +1,6 @@
-// Package cloud will own the one connection to AWS IoT Core: certificate, ALPN,
-// reconnecting, and the limits that AWS sets. It will be the only door to paho.
-// Today it owns its section of the group file; configs imports it for that. A
-// Config is a plain value.
 package cloud
+
+import "time"
 
 // Config is the `cloud` section of the group file. Without the section the
 // gateway is local only, and complete.
@@ -15,8 +13,15 @@ type Config struct {
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
 	CA          string `yaml:"ca"`
-	Spool       Spool  `yaml:"spool"`
-	Rate        Rate   `yaml:"rate"`
+	// MQTT is the protocol's version, "5" or "3.1.1".
+	MQTT string `yaml:"mqtt"`
+	// Proxy is the way out, http://[user:password@]host:port or socks5://...;
+	// empty: straight out.
+	Proxy string `yaml:"proxy"`
+	// KeepAlive is 30s to 1200s. A dead link is noticed within 1.5 times of it.
+	KeepAlive time.Duration `yaml:"keep_alive"`
+	Spool     Spool         `yaml:"spool"`
+	Rate      Rate          `yaml:"rate"`
 }
 
 // Spool bounds what waits on disk for the cloud.
@@ -38,9 +43,11 @@ type Rate struct {
 // and 512 KiB a second.
 func DefaultConfig() Config {
 	return Config{
-		Port:  8883,
-		Spool: Spool{MaxSize: 256 << 20, WhenFull: "drop_oldest"},
-		Rate:  Rate{Messages: 100, Bytes: 512 << 10},
+		Port:      8883,
+		MQTT:      "5",
+		KeepAlive: DefaultKeepAlive,
+		Spool:     Spool{MaxSize: 256 << 20, WhenFull: "drop_oldest"},
+		Rate:      Rate{Messages: 100, Bytes: 512 << 10},
 	}
 }
 

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// groupFile is the demo's group.yaml before its devices and rows are added.
+const groupFile = `# The group of the demo. Change it while the demo runs, and say
+#   pkill -HUP -f 'greengate run --config %[3]s'
+# to let the gateway read it again; with a mistake in it, nothing changes.
+version: 1
+group: demo
+core: demo_Core
+data: data
+
+# Only this machine can reach the demo, and it does not announce itself.
+broker:
+  listen: ["%[1]s"]
+discovery:
+  listen: ["%[2]s"]
+  announce: false
+admin:
+  listen: ""
+pki:
+  dir: pki
+
+devices: []
+`
+
+// groupRest goes to the end of the file, once its devices are there.
+const groupRest = `
+# Three LEDs follow the traffic light's shadow. They are simulated, so that the
+# demo runs anywhere; without the line driver they are pins of a Raspberry Pi.
+gpio:
+  driver: sim
+  leds:
+    - {name: red, pin: GPIO17, thing: GG_TrafficLight, key: property, on: R}
+    - {name: yellow, pin: GPIO27, thing: GG_TrafficLight, key: property, on: Y}
+    - {name: green, pin: GPIO22, thing: GG_TrafficLight, key: property, on: G}
+
+# Nothing passes without a row: the intruder has none. The light needs none for
+# its own shadow.
+subscriptions:
+  - {from: sensor, topic: "sensors/#", to: "label:screen"}
+  - {from: GG_Switch, shadow: GG_TrafficLight, may: [update]}
+`
+
+// create makes the whole site beside its place and moves it there last, so that
+// a demo which was interrupted does not leave half a site.
+func (s *site) create(ctx context.Context, broker, discovery string) error {
+	half := filepath.Clean(s.dir) + ".new"
+	if err := os.RemoveAll(half); err != nil {
+		return err
+	}
+	file := filepath.Join(half, "group.yaml")
+	s.tell("making a demo site in %s", s.dir)
+	if err := s.run(ctx, "init", half, "--group", "demo", "--core", "demo_Core"); err != nil {
+		return err
+	}
+	broker, discovery = s.pick(broker, "the broker"), s.pick(discovery, "discovery")
+	if err := os.WriteFile(file, fmt.Appendf(nil, groupFile, broker, discovery, s.file), 0o644); err != nil {
+		return err
+	}
+	for _, device := range cast {
+		add := []string{"device", "add", device.thing, "--config", file, "--out", filepath.Join(half, "devices", device.thing)}
+		if device.label != "" {
+			add = append(add, "--label", device.label)
+		}
+		if err := s.run(ctx, add...); err != nil {
+			return err
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, append(text, groupRest...), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(half, s.dir)
+}
+
+// run runs one greengate command to its end.
+func (s *site) run(ctx context.Context, args ...string) error {
+	out, err := exec.CommandContext(ctx, s.greengate, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", s.greengate, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// pick returns address, or the same with the next free port.
+func (s *site) pick(address, what string) string {
+	host, port, err := net.SplitHostPort(address)
+	first, _ := strconv.Atoi(port)
+	if err != nil || free(address) {
+		return address
+	}
+	for p := first + 1; p < first+100; p++ {
+		if next := net.JoinHostPort(host, strconv.Itoa(p)); free(next) {
+			s.tell("%s is in use, so %s gets %s", address, what, next)
+			return next
+		}
+	}
+	return address // the gateway will say what is wrong with it
+}
+
+// free tells whether nobody listens at address.
+func free(address string) bool {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return false
+	}
+	_ = l.Close()
+	return true
+}

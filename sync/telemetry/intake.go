@@ -1,0 +1,257 @@
+package telemetry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"hash/crc32"
+	"slices"
+	"sync"
+	"time"
+
+	"greengate/core/message"
+	"greengate/core/sqlite"
+)
+
+// entry is a message on its way to the disk.
+type entry struct {
+	m          *message.Message // kept
+	source     string
+	route      *route
+	want, lane laneID // by its route, and where its stream is
+	seq, prev  int64
+	mono, wall int64
+	ttl        int64 // ms
+	flags      int
+	properties []byte
+	stored     func(error)
+}
+
+// size is what the entry counts as: bytes of topic and payload.
+func (e *entry) size() int64 { return int64(len(e.m.Topic) + len(e.m.Payload)) }
+
+// intake gathers messages and has them written by functions of the database, one
+// waiting at a time: it takes all that have gathered when its turn comes.
+type intake struct {
+	s    *Spool
+	kick chan struct{} // a function could not be handed to the database at once
+
+	mu      sync.Mutex
+	seq     int64 // the last given
+	staged  []entry
+	bytes   int64 // of staged, and of those in a function
+	count   int
+	waits   bool // a function waits for its turn
+	started bool
+	stopped bool
+	empty   chan struct{} // closed by stop when nothing is left
+
+	// Owned by the functions of the database.
+	reserved int64 // no seq up to here is free after a crash
+	evict    evictions
+}
+
+// maxTaken bounds the messages, and about the bytes, that one function writes.
+const (
+	maxTaken      = 4096
+	maxTakenBytes = 1 << 20
+)
+
+// Put spools m, and returns without waiting for the disk. stored is called once, in
+// the order of the calls of Put, when the message is on the disk. A disk that fails is
+// tried again until it works, and stored waits; it gets an error only when the database
+// has closed. A message that a bound gives up has been dealt with: its stored gets nil.
+// Options.Settled is told once what became of the message, in this run or a later one.
+//
+// Neither stored nor Settled may block or call Put. An error of Put means that
+// nothing was taken: ErrBehind, ErrStopped, or what is wrong with the route.
+func (s *Spool) Put(m *message.Message, r Route, stored func(error)) error {
+	e := entry{m: m.Keep(), source: m.Source.String(), stored: stored}
+	s.mu.Lock()
+	route, err := s.route(&r)
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	e.route, e.want = route, laneOf[r.Priority]
+	if m.Retain {
+		e.flags |= flagRetain
+	}
+	if m.Properties != nil {
+		if e.properties, err = json.Marshal(m.Properties); err != nil {
+			return err
+		}
+	}
+	e.ttl = ttl(r.TTL, m.Expires)
+	return s.intake.put(e)
+}
+
+// ttl is the shorter of both, in ms from now; 0 when there is none.
+func ttl(ofRoute time.Duration, expires time.Time) int64 {
+	ms := ofRoute.Milliseconds()
+	if ofRoute > 0 {
+		ms = max(1, ms)
+	}
+	if !expires.IsZero() {
+		left := max(1, time.Until(expires).Milliseconds())
+		if ms == 0 || left < ms {
+			ms = left
+		}
+	}
+	return ms
+}
+
+func (in *intake) put(e entry) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	b := &in.s.o.Bounds
+	switch {
+	case in.stopped:
+		return ErrStopped
+	case in.count >= b.Staged || in.bytes+e.size() > b.StagedBytes && in.count > 0:
+		in.s.stats.behind.Add(1)
+		return ErrBehind
+	}
+	in.seq++
+	e.seq = in.seq
+	var synced bool
+	if e.mono, e.wall, synced = in.s.clock.stamp(); synced {
+		e.flags |= flagSynced
+	}
+	in.staged = append(in.staged, e)
+	in.count++
+	in.bytes += e.size()
+	in.schedule()
+	return nil
+}
+
+// schedule sees to it that a function waits for its turn if messages do. The caller
+// holds in.mu.
+func (in *intake) schedule() {
+	if in.waits || !in.started || len(in.staged) == 0 {
+		return
+	}
+	in.waits = true
+	w := &write{in: in}
+	if err := in.s.o.DB.TryWrite(w.run, w.done); err != nil {
+		in.waits = false
+		select {
+		case in.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (in *intake) start() {
+	in.mu.Lock()
+	in.started = true
+	in.schedule()
+	in.mu.Unlock()
+}
+
+// run hands functions over that the database had no room for.
+func (in *intake) run(ctx context.Context) {
+	for {
+		select {
+		case <-in.kick:
+		case <-ctx.Done():
+			return
+		}
+		in.mu.Lock()
+		idle := !in.waits && len(in.staged) > 0
+		in.waits = in.waits || idle
+		in.mu.Unlock()
+		if idle {
+			w := &write{in: in}
+			in.s.o.DB.Write(w.run, w.done)
+		}
+	}
+}
+
+// stop takes no more messages, and waits until those that were taken are on the disk.
+// It gives up after a while: a disk that fails must not hold up the end, after which
+// the database tells stored that it has closed.
+func (in *intake) stop(patience time.Duration) {
+	in.mu.Lock()
+	in.stopped = true
+	if in.count == 0 {
+		in.mu.Unlock()
+		return
+	}
+	empty := make(chan struct{})
+	in.empty = empty
+	in.schedule()
+	idle := !in.waits // the database has no room, or no life, for a function of ours
+	in.waits = true
+	in.mu.Unlock()
+	if idle {
+		w := &write{in: in}
+		in.s.o.DB.Write(w.run, w.done)
+	}
+	select {
+	case <-empty:
+	case <-time.After(patience):
+	}
+}
+
+// take gives a function what has gathered, as much as is good for one.
+func (in *intake) take() []entry {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.waits = false
+	n, bytes := 0, int64(0)
+	for n < len(in.staged) && n < maxTaken && (n == 0 || bytes < maxTakenBytes) {
+		bytes += in.staged[n].size()
+		n++
+	}
+	taken := in.staged[:n:n]
+	if n == len(in.staged) {
+		in.staged = nil
+	} else {
+		in.staged = in.staged[n:]
+	}
+	in.schedule()
+	return taken
+}
+
+// giveBack puts what a function took in front again, to be tried anew.
+func (in *intake) giveBack(batch []entry) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.staged = slices.Concat(batch, in.staged)
+	in.schedule()
+}
+
+// settle counts messages out.
+func (in *intake) settle(batch []entry) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.count -= len(batch)
+	for i := range batch {
+		in.bytes -= batch[i].size()
+	}
+	if in.count == 0 && in.empty != nil {
+		close(in.empty)
+		in.empty = nil
+	}
+}
+
+// ofDisk reports whether the same write may work later.
+func ofDisk(err error) bool {
+	for _, kind := range []error{sqlite.ErrFull, sqlite.ErrReadOnly, sqlite.ErrIO, sqlite.ErrBusy, sqlite.ErrCorrupt} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// checksum covers all of a message that the cloud gets.
+func checksum(source, topic string, properties, payload []byte) int64 {
+	sum := crc32.Update(0, castagnoli, []byte(source))
+	sum = crc32.Update(sum, castagnoli, []byte(topic))
+	sum = crc32.Update(sum, castagnoli, properties)
+	return int64(crc32.Update(sum, castagnoli, payload))
+}

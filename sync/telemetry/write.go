@@ -1,0 +1,230 @@
+package telemetry
+
+import (
+	"errors"
+	"fmt"
+
+	"greengate/core/sqlite"
+)
+
+// write is a function of the database that puts messages on the disk. It may run more
+// than once: what it remembers outside the database it sets anew each time, or has
+// forgotten by undo.
+type write struct {
+	in    *intake
+	ran   bool
+	batch []entry
+	args  []any
+
+	room    room
+	pending [lanes][]*entry         // have room, and are not inserted yet
+	changes [lanes]map[*route]count // of what waits
+	taken   []int64                 // rows given up, held until it is done
+	ends    ends                    // of these, and of the messages that found no room
+}
+
+// end is what messages that end together have in common.
+type end struct {
+	route   *route
+	verdict Verdict
+	reason  string
+}
+
+// ends are what became of messages.
+type ends map[end]int
+
+func (e ends) tell(s *Spool) {
+	for end, n := range e {
+		s.stats.count(end, n)
+		s.o.Settled(Settlement{Route: end.route.key, Verdict: end.verdict, Reason: end.reason, N: n})
+	}
+}
+
+// run writes the batch.
+func (w *write) run(tx *sqlite.Tx) error {
+	s := w.in.s
+	if w.ran {
+		w.undo()
+	} else {
+		w.batch, w.ran = w.in.take(), true
+	}
+	w.ends = ends{}
+	for lane := range lanes {
+		w.changes[lane] = map[*route]count{}
+		w.pending[lane] = w.pending[lane][:0]
+	}
+	if len(w.batch) == 0 {
+		return nil
+	}
+	s.streams.floor = w.batch[0].seq
+	if err := w.room.measure(s, tx); err != nil {
+		return err
+	}
+	for i := range w.batch {
+		if err := w.admit(tx, &w.batch[i]); err != nil {
+			return fmt.Errorf("make room in the spool: %w", err)
+		}
+	}
+	if err := w.insert(tx); err != nil {
+		return fmt.Errorf("write to the spool: %w", err)
+	}
+	if err := w.account(tx); err != nil {
+		return fmt.Errorf("count what the spool holds: %w", err)
+	}
+	if last := w.batch[len(w.batch)-1].seq; last > w.in.reserved {
+		w.in.reserved = last + maxTaken
+		return tx.Exec("UPDATE state SET reserved = ?", w.in.reserved)
+	}
+	return nil
+}
+
+// admit finds room for a message, or gives it up.
+func (w *write) admit(tx *sqlite.Tx, e *entry) error {
+	if err := e.route.save(tx); err != nil {
+		return err
+	}
+	var err error
+	if e.lane, e.prev, err = w.in.s.streams.place(tx, e); err != nil {
+		return err
+	}
+	fits, err := w.find(tx, e)
+	if err != nil {
+		return err
+	}
+	if !fits {
+		reason := ReasonNewest
+		if e.route.settings.Load().WhenFull == Thin {
+			reason = ReasonThinned
+		}
+		w.ends[end{e.route, Dropped, reason}]++
+		return nil
+	}
+	w.pending[e.lane] = append(w.pending[e.lane], e)
+	w.note(e.lane, e.route, count{1, e.size()})
+	return nil
+}
+
+// note counts a change of what waits.
+func (w *write) note(lane laneID, r *route, change count) {
+	n := w.changes[lane][r]
+	n.add(change)
+	w.changes[lane][r] = n
+}
+
+// insert writes what is pending, many rows to a statement.
+func (w *write) insert(tx *sqlite.Tx) error {
+	for lane := range lanes {
+		sql, rows := lane.sql(), w.pending[lane]
+		for len(rows) > 0 {
+			n, text := 1, sql.insert[1]
+			if len(rows) >= insertRows {
+				n, text = insertRows, sql.insert[0]
+			}
+			w.args = w.args[:0]
+			for _, e := range rows[:n] {
+				w.args = append(w.args, e.seq, e.source, e.m.Topic, e.route.id, e.prev, e.mono, e.wall, e.ttl, e.flags,
+					checksum(e.source, e.m.Topic, e.properties, e.m.Payload), nullable(e.properties), e.m.Payload)
+			}
+			if err := tx.Exec(text, w.args...); err != nil {
+				return err
+			}
+			rows = rows[n:]
+		}
+		w.pending[lane] = w.pending[lane][:0]
+	}
+	clear(w.args[:cap(w.args)])
+	return nil
+}
+
+func nullable(b []byte) any {
+	if b == nil {
+		return nil
+	}
+	return b
+}
+
+// account writes how much waits, with the messages.
+func (w *write) account(tx *sqlite.Tx) error {
+	for lane := range lanes {
+		for r, n := range w.changes[lane] {
+			if err := account(tx, r, lane, n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func account(tx *sqlite.Tx, r *route, lane laneID, n count) error {
+	return tx.Exec(`INSERT INTO waiting (route, lane, messages, bytes) VALUES (?, ?, ?, ?)
+		ON CONFLICT (route, lane) DO UPDATE SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes`,
+		r.id, int(lane), n.messages, n.bytes)
+}
+
+// undo forgets what an earlier run left outside the database.
+func (w *write) undo() {
+	s := w.in.s
+	w.in.reserved = 0
+	s.streams.forget(w.in)
+	for i := range w.batch {
+		w.batch[i].route.saved = nil
+	}
+	s.intake.evict = evictions{thinned: map[*route]int64{}}
+	if len(w.taken) > 0 { // they are there again, and the uploader may have passed them
+		s.release(w.taken)
+		s.up.restart()
+		w.taken = nil
+	}
+}
+
+// done tells how it ended.
+func (w *write) done(err error) {
+	s := w.in.s
+	if err == nil {
+		w.commit()
+		return
+	}
+	w.undo()
+	if ofDisk(err) {
+		w.in.giveBack(w.batch)
+		return
+	}
+	if !errors.Is(err, sqlite.ErrClosed) {
+		s.log.Error("Messages could not be written", "messages", len(w.batch), "err", err)
+	}
+	w.in.settle(w.batch)
+	w.ends = ends{}
+	for i := range w.batch {
+		e := &w.batch[i]
+		e.stored(err)
+		w.ends[end{e.route, Dropped, ReasonNotStored}]++
+	}
+	w.ends.tell(s)
+}
+
+// commit tells that the batch is on the disk, or given up.
+func (w *write) commit() {
+	s := w.in.s
+	s.release(w.taken)
+	s.mu.Lock()
+	for lane := range lanes {
+		for r, n := range w.changes[lane] {
+			r.waiting[lane].add(n)
+			s.waiting[lane].add(n)
+		}
+	}
+	var accepted count
+	for i := range w.batch {
+		e := &w.batch[i]
+		s.committed[e.lane] = max(s.committed[e.lane], e.seq)
+		accepted.add(count{1, e.size()})
+	}
+	s.mu.Unlock()
+	s.stats.accepted(accepted)
+	w.in.settle(w.batch)
+	for i := range w.batch {
+		w.batch[i].stored(nil)
+	}
+	w.ends.tell(s)
+	s.wake()
+}

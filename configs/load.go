@@ -101,8 +101,5 @@ func (c *Config) Unserved() []string {
 	if len(c.Functions) > 0 {
 		say("functions", "local functions")
 	}
-	if c.Cloud != nil {
-		say("cloud", "the connection to AWS IoT Core")
-	}
 	return lines
 }

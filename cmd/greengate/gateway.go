@@ -42,6 +42,7 @@ type gateway struct {
 	shadowDB   *sqlite.DB
 	shadows    *localshadow.Service
 	pins       *gpio.Bank
+	uplink     *uplink // nil: no cloud
 	sessionDB  *sqlite.DB
 	broker     *broker.Broker
 	discovery  *discovery.Server
@@ -75,7 +76,7 @@ func openGateway(c *configs.Config, log *slog.Logger, level *slog.LevelVar) (*ga
 	g.router = router.New(log)
 	for _, step := range []func(*configs.Config) error{
 		g.openPins, g.openData, g.openIdentities, g.openTable, g.openShadows, g.bindPins,
-		g.openBroker, g.openDiscovery, g.openAdmin,
+		g.openUplink, g.openBroker, g.openDiscovery, g.openAdmin,
 	} {
 		if err := step(c); err != nil {
 			g.close()
@@ -176,6 +177,11 @@ func (g *gateway) Run(ctx context.Context) error {
 	all.Add("shadow store", g.shadowDB)
 	all.Add("shadows", g.shadows)
 	all.Add("pins", g.pins)
+	if g.uplink != nil {
+		all.Add("spool store", g.uplink.db)
+		all.Add("spool", g.uplink.spool)
+		all.Add("cloud", g.uplink.link)
+	}
 	all.Add("session store", g.sessionDB)
 	all.Add("server certificate", g.server)
 	all.Add("broker", g.broker)
@@ -208,6 +214,7 @@ func (g *gateway) close() {
 			_ = db.Close() // of one that ran, Run has told the error
 		}
 	}
+	g.uplink.close()
 	g.pins.Close()
 	if g.unlock != nil {
 		g.unlock()

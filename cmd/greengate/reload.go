@@ -62,6 +62,9 @@ func (g *gateway) take(old *configs.Config) (*configs.Config, error) {
 	g.broker.SetStrict(c.Broker.StrictSubscribe)
 	// Last: whoever is no device any more is cut, and cannot come back.
 	g.broker.Recheck(membersOf(c))
+	if g.uplink != nil {
+		g.uplink.link.Refresh()
+	}
 	return c, nil
 }
 
@@ -109,6 +112,7 @@ func restartKeys(begun, c *configs.Config) []string {
 	differ("broker.listen", !slices.Equal(begun.Broker.Listen, c.Broker.Listen))
 	differ("discovery.listen", !slices.Equal(begun.Discovery.Listen, c.Discovery.Listen))
 	differ("pki.dir", begun.PKI.Dir != c.PKI.Dir)
+	differ("cloud", !reflect.DeepEqual(begun.Cloud, c.Cloud))
 	differ("gpio", !reflect.DeepEqual(begun.GPIO, c.GPIO))
 	differ("log.format", begun.Log.Format != c.Log.Format)
 	return keys

@@ -26,7 +26,10 @@ func (g *gateway) reportSite(s *client.Status) {
 	if now.err != nil {
 		s.Config.Error = now.err.Error()
 	}
-	s.Cloud.Configured = now.config.Cloud != nil
+	s.Cloud.Configured = g.begun.Cloud != nil
+	if g.uplink != nil {
+		g.reportUplink(s)
+	}
 }
 
 // reportDevices lists the things of the file, in its order.

@@ -63,6 +63,31 @@ func checkText(t string) error {
 	return nil
 }
 
+// Covers tells whether every topic that g matches is matched by f too (both legal
+// filters).
+func Covers(f, g string) bool {
+	if g != "" && g[0] == '$' && f != "" && (f[0] == '+' || f[0] == '#') {
+		return false
+	}
+	for {
+		fl, frest, fmore := strings.Cut(f, "/")
+		if fl == "#" {
+			return true
+		}
+		gl, grest, gmore := strings.Cut(g, "/")
+		if gl == "#" || fl != "+" && fl != gl {
+			return false
+		}
+		switch {
+		case !fmore:
+			return !gmore
+		case !gmore:
+			return frest == "#"
+		}
+		f, g = frest, grest
+	}
+}
+
 // Match tells whether the filter matches the topic (both legal). A wildcard at
 // the first level does not match topics that begin with $ [MQTT-4.7.2-1]; `a/#`
 // matches `a` too (MQTT 5, 4.7.1.2).

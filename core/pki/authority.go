@@ -157,6 +157,13 @@ func Open(dir string, c Clock) (*Authority, error) {
 	}, nil
 }
 
+// Time returns what the machine's clock says, the time before which it cannot
+// be, and whether the clock is plausible; see Clock.
+func (a *Authority) Time() (now, floor time.Time, plausible bool) {
+	now, fault := a.time.judge()
+	return now, a.time.floor(), fault == ""
+}
+
 // RootPEM returns the certificate of the CA, what a device has to trust. The
 // slice is the caller's.
 func (a *Authority) RootPEM() []byte { return encodeCertificate(a.root.Raw) }

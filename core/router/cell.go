@@ -59,14 +59,16 @@ func (c *Cell) Queue() {
 
 // Settle counts the end of a message that Queue counted: Delivered, Expired or
 // Dropped.
-func (c *Cell) Settle(v Verdict) {
+func (c *Cell) Settle(v Verdict) { c.settle(v, 1) }
+
+func (c *Cell) settle(v Verdict, n uint64) {
 	switch v {
 	case Delivered:
-		c.f.sent.Add(1)
+		c.f.sent.Add(n)
 	case Expired:
-		c.f.late.Add(1)
+		c.f.late.Add(n)
 	case Dropped:
-		c.f.lost.Add(1)
+		c.f.lost.Add(n)
 	}
 	runtime.KeepAlive(c)
 }

@@ -117,6 +117,37 @@ func (r *Router) Restore(m *message.Message, to message.Endpoint, gone Reason) (
 	return nil, false
 }
 
+// RestoreRow enters n messages that a former process has left waiting under the
+// row with that key, and returns the cell that counts them: that of the row, or,
+// when the table has it no more, one of its own.
+func (r *Router) RestoreRow(key string, n int) *Cell {
+	c := r.cellOf(key)
+	c.f.queued.Add(uint64(n))
+	return c
+}
+
+func (r *Router) cellOf(key string) *Cell {
+	t := r.table.Load()
+	for row := range t.cells {
+		if t.gate.Key(row) == key {
+			return r.cell(t, row)
+		}
+	}
+	c := newCell()
+	r.ledger.mu.Lock()
+	defer r.ledger.mu.Unlock()
+	r.ledger.retire(c)
+	return c
+}
+
+// SettleMany ends n messages that waited in a cell, as Settle does one.
+func (r *Router) SettleMany(c *Cell, v Verdict, why Reason, n int) {
+	c.settle(v, uint64(n))
+	if why != "" {
+		r.ledger.tally(v, why).n.Add(uint64(n))
+	}
+}
+
 // Watched tells those who watch that a queued message went out.
 func (r *Router) Watched(v Verdict, m *message.Message, to message.Endpoint) {
 	if r.watch.any() {

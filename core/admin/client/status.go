@@ -40,6 +40,12 @@ type Config struct {
 type Cloud struct {
 	Configured bool `json:"configured"`
 	Connected  bool `json:"connected"`
+	// While configured:
+	Since          *time.Time `json:"since,omitempty"`        // connected, or not, since then
+	Error          string     `json:"error,omitempty"`        // of the last attempt that failed or connection that ended
+	NextAttempt    *time.Time `json:"next_attempt,omitempty"` // while not connected
+	Session        bool       `json:"session"`                // the cloud remembered the last connection
+	Unacknowledged int        `json:"unacknowledged"`         // messages under way without PUBACK
 }
 
 // Device is a thing of the group file.
@@ -58,6 +64,17 @@ type Spool struct {
 	Messages      int64 `json:"messages"`
 	Bytes         int64 `json:"bytes"`
 	OldestSeconds int64 `json:"oldest_seconds"`
+	// What it takes on disk, and may take.
+	DiskBytes int64 `json:"disk_bytes"`
+	MaxBytes  int64 `json:"max_bytes"`
+	// What the cloud can never take.
+	Quarantined int64 `json:"quarantined"`
+	// Since the start: acknowledged by the cloud, and sent again.
+	Sent   uint64 `json:"sent"`
+	Resent uint64 `json:"resent"`
+	// Forecasts at the rates of the last minute; -1: never, or not known.
+	FullInSeconds    int64 `json:"full_in_seconds"`
+	DrainedInSeconds int64 `json:"drained_in_seconds"`
 }
 
 // Ledger counts messages per target since the start, and balances always:

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"greengate/configs"
+	"greengate/core/message"
+	"greengate/core/router"
+	"greengate/core/sqlite"
+	"greengate/subscriptions"
+	"greengate/sync/cloud"
+	"greengate/sync/telemetry"
+)
+
+// uplink is the way to the cloud and back: the connection, and the spool in
+// which what goes up waits. It is the target of all rows to `cloud`.
+type uplink struct {
+	g     *gateway
+	db    *sqlite.DB
+	spool *telemetry.Spool
+	link  *cloud.Link
+	port  *router.Port // of what comes down; the goroutine that reads has it
+
+	mu    sync.Mutex
+	cells map[string]*router.Cell // that count what waits in the spool, by the key of the row
+}
+
+// diskReserve is how much of the file system the spool leaves to others, in bytes.
+const diskReserve = 64 << 20
+
+// openUplink opens the spool and makes the connection, when the file has a
+// cloud section.
+func (g *gateway) openUplink(c *configs.Config) (err error) {
+	if c.Cloud == nil {
+		return nil
+	}
+	u := &uplink{g: g, cells: map[string]*router.Cell{}, port: g.router.Port(message.Endpoint{Kind: message.Cloud})}
+	g.uplink = u
+	u.db, err = sqlite.Open(sqlite.Options{
+		File: filepath.Join(c.Data, "spool.db"), Migrations: telemetry.Migrations(), Log: g.log, Queue: 4096,
+	})
+	if err != nil {
+		return err
+	}
+	if u.link, err = cloud.New(u.linkOptions(c)); err != nil {
+		return inputError{err}
+	}
+	u.spool, err = telemetry.New(telemetry.Options{
+		DB: u.db, Link: spoolLink{u.link}, MaxSize: c.Cloud.Spool.MaxSize, Reserve: diskReserve, Free: telemetry.FreeBytes(c.Data),
+		Settled: u.settled, Rate: float64(c.Cloud.Rate.Messages), Synced: telemetry.KernelSync, Log: g.log,
+	})
+	if err != nil {
+		return err
+	}
+	for key, n := range u.spool.Content() {
+		u.cells[key] = g.router.RestoreRow(key, n)
+	}
+	g.router.Register(message.Cloud, u)
+	return nil
+}
+
+func (u *uplink) linkOptions(c *configs.Config) cloud.Options {
+	version := cloud.MQTT5
+	if c.Cloud.MQTT == "3.1.1" {
+		version = cloud.MQTT311
+	}
+	return cloud.Options{
+		Endpoint: c.Cloud.Endpoint, Port: c.Cloud.Port, Core: c.Core,
+		Certificate: c.Cloud.Certificate, Key: c.Cloud.Key, CA: c.Cloud.CA,
+		Version: version, Proxy: c.Cloud.Proxy, KeepAlive: c.Cloud.KeepAlive,
+		Rate:          cloud.Rate{Messages: c.Cloud.Rate.Messages, Bytes: c.Cloud.Rate.Bytes},
+		Subscriptions: func() []cloud.Subscription { return cloudFilters(u.g.current().config) },
+		Receive:       u.receive,
+		Clock: func() cloud.Clock {
+			now, floor, plausible := u.g.authority.Time()
+			return cloud.Clock{Now: now, Floor: floor, Believed: plausible}
+		},
+		Log: u.g.log,
+	}
+}
+
+// cloudFilters are the topic filters that the rows from `cloud` need, without
+// those that others cover. ${to} may be any device's name.
+func cloudFilters(c *configs.Config) []cloud.Subscription {
+	var filters []string
+	for _, r := range c.Subscriptions {
+		if r.Topic == "" || !slices.Contains(r.From, "cloud") {
+			continue
+		}
+		levels := strings.Split(r.Topic, "/")
+		for i, level := range levels {
+			if strings.Contains(level, "${to}") {
+				levels[i] = "+"
+			}
+		}
+		filters = append(filters, strings.Join(levels, "/"))
+	}
+	slices.Sort(filters)
+	filters = slices.Compact(filters)
+	var subs []cloud.Subscription
+	for i, f := range filters {
+		covered := slices.ContainsFunc(filters, func(g string) bool { return g != f && message.Covers(g, f) })
+		if !covered {
+			subs = append(subs, cloud.Subscription{Filter: filters[i], QoS: 1})
+		}
+	}
+	return subs
+}
+
+// receive sends a message of the cloud through the gate. It is acknowledged to
+// the cloud when it is safe here.
+func (u *uplink) receive(p *cloud.Publish, ack func()) {
+	way, err := u.port.Route([]byte(p.Topic), message.CheckTopic)
+	if err != nil {
+		u.g.router.Note(router.Refused, "cloud-topic")
+		ack()
+		return
+	}
+	m := &message.Message{Topic: way.Topic, Payload: p.Payload, QoS: p.QoS, Retain: p.Retain, Properties: p.Properties}
+	if p.Expiry > 0 {
+		m.Expires = time.Now().Add(p.Expiry)
+	}
+	receipt := u.port.Publish(m, way)
+	u.port.Flush()
+	if receipt == nil {
+		ack()
+		return
+	}
+	receipt.Then(ack)
+}
+
+// road is how the messages of one route wait for the cloud. It stands in the
+// handle of the hop, so that it is made once for each route.
+type road struct {
+	route telemetry.Route
+	cell  *router.Cell
+}
+
+// behind is the reason for what the disk is too slow to take.
+const behind router.Reason = "spool-behind"
+
+// Deliver spools a message. Its publish is acknowledged when it is on disk.
+func (u *uplink) Deliver(d *router.Delivery, h *router.Hop) (router.Verdict, router.Reason) {
+	way, ok := h.Handle.(*road)
+	if !ok || h.Table != u.g.router.Generation() {
+		if way = u.road(d.Source, d.Topic); way == nil {
+			return router.Refused, router.NoRow
+		}
+		if h.Table == u.g.router.Generation() {
+			h.Handle = way
+		}
+	}
+	receipt := d.Hold()
+	way.cell.Queue()
+	err := u.spool.Put(d.Message, way.route, func(err error) {
+		// A database that has closed took nothing: the publish stays without
+		// its acknowledgement, and its client sends it again.
+		if err == nil {
+			receipt.Done()
+		}
+	})
+	if err != nil {
+		way.cell.Settle(router.Dropped)
+		receipt.Done()
+		u.g.router.Note(router.Dropped, behind)
+	}
+	return router.Queued, ""
+}
+
+// road asks the table in force how a message waits; nil: no row allows it.
+func (u *uplink) road(from message.Endpoint, topic string) *road {
+	table := u.g.current().table
+	m := table.Lookup(from, topic)
+	if m == nil {
+		return nil
+	}
+	row, ok := m.Allows(message.Endpoint{Kind: message.Cloud})
+	if !ok {
+		return nil
+	}
+	key := table.Key(row)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	cell := u.cells[key]
+	if cell == nil {
+		cell = u.g.router.RestoreRow(key, 0)
+		u.cells[key] = cell
+	}
+	return &road{route: u.route(key, table.Spooling(row)), cell: cell}
+}
+
+// route is the way of a row in the words of the spool. Its words are checked
+// with the group file.
+func (u *uplink) route(key string, s subscriptions.Spooling) telemetry.Route {
+	full := s.WhenFull
+	if full == "" {
+		full = u.g.begun.Cloud.Spool.WhenFull
+	}
+	priority, _ := telemetry.ParsePriority(s.Priority)
+	whenFull, _ := telemetry.ParseWhenFull(full)
+	return telemetry.Route{
+		Key: key, Priority: priority, TTL: s.TTL, WhenFull: whenFull, Keep: s.Keep,
+		LiveShare: float64(s.LiveShare) / 100, Overtake: s.Overtake,
+		Batch: telemetry.Batch{MaxSize: int(s.Batch.MaxSize), MaxAge: s.Batch.MaxAge},
+	}
+}
+
+// settled enters in the ledger what became of spooled messages.
+func (u *uplink) settled(s telemetry.Settlement) {
+	u.mu.Lock()
+	cell := u.cells[s.Route]
+	u.mu.Unlock()
+	if cell == nil {
+		return
+	}
+	verdict := router.Dropped
+	switch s.Verdict {
+	case telemetry.Sent:
+		verdict = router.Delivered
+	case telemetry.Expired:
+		verdict = router.Expired
+	}
+	u.g.router.SettleMany(cell, verdict, router.Reason(s.Reason), s.N)
+}
+
+// close closes the spool of a gateway that never ran.
+func (u *uplink) close() {
+	if u != nil && u.db != nil {
+		_ = u.db.Close() // of one that ran, Run has told the error
+	}
+}
+
+// spoolLink is the connection as the spool asks it.
+type spoolLink struct{ link *cloud.Link }
+
+func (l spoolLink) Connected() bool          { return l.link.Connected() }
+func (l spoolLink) Changed() <-chan struct{} { return l.link.Changed() }
+func (l spoolLink) Check(topic string, payload int) error {
+	return l.link.Check(topic, payload)
+}
+
+func (l spoolLink) Send(ctx context.Context, p *telemetry.Publish, done func(error)) error {
+	err := l.link.Send(ctx, &cloud.Publish{
+		Topic: p.Topic, Payload: p.Payload, QoS: p.QoS, Retain: p.Retain, Expiry: p.Expiry, Properties: p.Properties,
+	}, func(err error) { done(spoolError(err)) })
+	return spoolError(err)
+}
+
+// spoolError says in the words of the spool what became of a message.
+func spoolError(err error) error {
+	var refused *cloud.Refused
+	var large *cloud.TooLarge
+	var topic *cloud.BadTopic
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, cloud.ErrOffline):
+		return telemetry.ErrOffline
+	case errors.Is(err, cloud.ErrLost):
+		return telemetry.ErrLost
+	case errors.As(err, &refused) && refused.Permanent(), errors.As(err, &large), errors.As(err, &topic):
+		return &telemetry.Never{Err: err}
+	}
+	return err
+}

@@ -124,7 +124,7 @@ type status struct {
 		Connected bool
 	}
 	Spool *struct {
-		Messages, Bytes int64
+		Messages, Bytes, Quarantined int64
 	}
 	Ledger ledger
 	Routes []struct {

@@ -22,7 +22,7 @@ type retry struct {
 // Backoff And Jitter").
 func (r *retry) after(err error, connected time.Duration) time.Duration {
 	t := r.timing
-	if connected >= r.stable() {
+	if connected >= r.stable(err) {
 		r.ceiling, r.takenOver = 0, false
 	}
 	limit := t.Retry
@@ -47,12 +47,15 @@ func (r *retry) after(err error, connected time.Duration) time.Duration {
 	return rand.N(r.ceiling)
 }
 
-// stable is how long a connection must last to count as a success. Two gateways
-// that take the same id from each other each have it for as long as the other
-// waits.
-func (r *retry) stable() time.Duration {
-	if r.takenOver {
+// stable is how long a connection that ended with err must have lasted to count
+// as a success. Two gateways that take the same id from each other each have it
+// for as long as the other waits; in MQTT 3.1.1 all that they see is errClosed.
+func (r *retry) stable(err error) time.Duration {
+	switch {
+	case r.takenOver:
 		return r.timing.Taken.Max / 2
+	case errors.Is(err, errClosed):
+		return max(r.timing.Stable, 2*r.ceiling)
 	}
 	return r.timing.Stable
 }

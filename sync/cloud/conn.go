@@ -14,7 +14,7 @@ import (
 )
 
 // errClosed: the cloud closed the connection in good order and gave no reason.
-var errClosed = errors.New("the cloud closed the connection without a word")
+var errClosed = errors.New("the cloud closed the connection without a word (does another client use this id, or does AWS not allow what was sent?)")
 
 // conn is one connection, from its CONNECT to its end. Three goroutines belong
 // to it: one reads, one writes, one watches the time.
@@ -242,46 +242,6 @@ func (c *conn) receive(p received) (byte, error) {
 	return 0, nil
 }
 
-// watch pings and finds a dead link: nothing was read for 1.5 keep-alives, or
-// no PUBACK came for too long.
-func (c *conn) watch() error {
-	var pinged int64
-	for {
-		now := c.link.now()
-		read, wrote, keep := c.read.Load(), c.wrote.Load(), int64(c.keepAlive)
-		if c.busy.Load() {
-			read = now
-		}
-		if now-read >= keep*3/2 {
-			return fmt.Errorf("nothing came for %v, 1.5 keep-alives: the link is dead", c.keepAlive*3/2)
-		}
-		// Silence in either direction is a reason to ask; one question will do.
-		ask := max(wrote, pinged) + keep
-		if pinged <= read {
-			ask = min(ask, read+keep)
-		}
-		if now >= ask {
-			pinged = now
-			c.write(c.d.ping())
-			continue
-		}
-		next := time.Duration(min(ask, read+keep*3/2) - now)
-		patience := c.link.o.Timing.Ack
-		if at, ok := c.flight.stalls(patience); ok {
-			left := time.Until(at)
-			if left <= 0 {
-				return fmt.Errorf("no PUBACK came for %v though the link is alive", patience)
-			}
-			next = min(next, left)
-		} else {
-			next = min(next, patience)
-		}
-		if !sleep(next, c.dead) {
-			return nil
-		}
-	}
-}
-
 // leave has the writer say DISCONNECT after all that is queued, and end the
 // connection for that reason. A second call is too late and does nothing.
 func (c *conn) leave(code byte, why error) {
@@ -304,16 +264,4 @@ func (c *conn) close(linger time.Duration) {
 	}
 	c.leave(0, context.Canceled)
 	<-c.dead
-}
-
-// sleep waits for d, and reports false when stop was closed first.
-func sleep(d time.Duration, stop <-chan struct{}) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-stop:
-		return false
-	}
 }

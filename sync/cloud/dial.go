@@ -141,7 +141,7 @@ func (l *Link) connectHTTP(ctx context.Context, u *url.URL, address string) (_ n
 	switch {
 	case answer.StatusCode == http.StatusProxyAuthRequired:
 		return nil, errors.New("the proxy wants a user and a password, or others (407)")
-	case answer.StatusCode != http.StatusOK:
+	case answer.StatusCode/100 != 2:
 		return nil, fmt.Errorf("the proxy refused the tunnel: %.100q", answer.Status)
 	case r.Buffered() > 0: // in TLS the client speaks first
 		return nil, errors.New("the proxy talks in its own tunnel")

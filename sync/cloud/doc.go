@@ -30,8 +30,10 @@
 // within 1 s, AWS's limit for a client id. When the cloud says that it has had
 // enough of us, the ceiling goes from 10 s to 10 min; when another client took
 // our id over, the wait is 2 to 30 min. Only a connection that lasted a minute (15
-// after a take-over) counts as a success. Certificates and keys are read at every
-// attempt, so a file that was put right or renewed is taken up by itself.
+// after a take-over) counts as a success. Each step of an attempt has its time, and
+// its own words in Status.LastError. Certificates and keys are read at every
+// attempt, so a file that was put right or renewed is taken up by itself; Refresh,
+// for a reload, ends the wait.
 //
 // # Not used
 //

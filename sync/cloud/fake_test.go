@@ -165,7 +165,7 @@ func (f *fake) options() Options {
 		CA:          write(f.tb, filepath.Join(f.dir, "ca.pem"), pemOf("CERTIFICATE", f.ca.cert.Raw)),
 		Dial:        dialTo(f.addr),
 		Limits:      Limits{ConnectEvery: time.Millisecond},
-		Timing:      Timing{Dial: time.Second, Handshake: time.Second, Answer: time.Second, Retry: Backoff{time.Millisecond, 5 * time.Millisecond}},
+		Timing:      Timing{Dial: time.Second, Handshake: time.Second, Answer: 300 * time.Millisecond, Retry: Backoff{time.Millisecond, 5 * time.Millisecond}},
 	}
 }
 
@@ -269,7 +269,7 @@ func untilError(tb testing.TB, l *Link, text string) {
 	if s.Connected {
 		return
 	}
-	until(tb, l, "tried again", func(t Status) bool { return t.Attempts > s.Attempts || t.Connected })
+	until(tb, l, "tried again", func(t Status) bool { return !t.NextAttempt.Equal(s.NextAttempt) })
 	if faults := strings.Join(l.Faults(), "\n"); !l.Connected() && !strings.Contains(faults, text) {
 		tb.Errorf("faults %q do not tell of %q", faults, text)
 	}

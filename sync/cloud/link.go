@@ -26,8 +26,8 @@ type Link struct {
 	// Run's own.
 	subscribed map[string]byte // what the session in the cloud has, with the QoS asked for
 	suspects   suspects
-	clean      bool            // forget that session at the next connection
-	connectAt  time.Time       // of the last CONNECT
+	clean      bool      // forget that session at the next connection
+	connectAt  time.Time // of the last CONNECT
 
 	mu      sync.Mutex
 	status  Status

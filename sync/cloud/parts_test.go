@@ -168,6 +168,23 @@ func TestRetryRemembersTakeOver(t *testing.T) {
 	}
 }
 
+// In MQTT 3.1.1 a take-over is a plain end: two gateways do not storm the cloud.
+func TestRetryAfterPlainEnds(t *testing.T) {
+	r := retry{timing: Timing{}.withDefaults()}
+	for range 10 {
+		r.after(errClosed, 10*time.Second)
+	}
+	for range 10 {
+		r.after(errClosed, 2*time.Minute)
+	}
+	if r.ceiling != 2*time.Minute {
+		t.Errorf("ceiling %v", r.ceiling)
+	}
+	if r.after(errClosed, 4*time.Minute); r.ceiling != time.Second {
+		t.Errorf("ceiling %v after a connection of 4 minutes", r.ceiling)
+	}
+}
+
 func TestJudgeAt(t *testing.T) {
 	day := func(n int) time.Time { return time.Date(2026, 6, n, 0, 0, 0, 0, time.UTC) }
 	leaf := &x509.Certificate{NotBefore: day(10), NotAfter: day(20)}

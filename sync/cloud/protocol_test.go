@@ -21,11 +21,11 @@ func TestBrokenCloud(t *testing.T) {
 	}{
 		{"no CONNACK but another packet", func(p *peer) { p.read(); p.send("4002 0001"); p.rest() }, "wait for CONNACK: another packet came"},
 		{"closes without CONNACK", func(p *peer) { p.read() }, "does its policy allow iot:Connect for client/gw?"},
-		{"never a CONNACK", func(p *peer) { p.rest() }, "wait for CONNACK: no answer within 1s"},
+		{"never a CONNACK", func(p *peer) { p.rest() }, "wait for CONNACK: no answer within 300ms"},
 		{"not authorized", func(p *peer) { p.read(); p.send("2003 00 87 00"); p.rest() },
 			"the cloud refused the connection: not authorized (0x87) (does the policy"},
 		{"no QoS 1", func(p *peer) { p.read(); p.send("2005 00 00 02 2400"); p.rest() }, "the server takes no QoS 1"},
-		{"no SUBACK", func(p *peer) { p.welcome(); p.rest() }, `subscribe to "a/#" and others: no answer came within 1s`},
+		{"no SUBACK", func(p *peer) { p.welcome(); p.rest() }, `subscribe to "a/#" and others: no answer came within 300ms`},
 		{"closes at SUBSCRIBE", func(p *peer) { p.welcome(); p.read() }, "does the policy of the core allow iot:Subscribe?"},
 		{"SUBACK of another", func(p *peer) { subscribed(p, "9004 0001 00 01") }, "the SUBACK of the cloud does not fit"},
 		{"SUBACK too long", func(p *peer) { subscribed(p, "9005 ffff 00 01 01") }, "the SUBACK of the cloud does not fit"},

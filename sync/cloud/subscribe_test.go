@@ -90,8 +90,7 @@ func TestSubscriptions(t *testing.T) {
 
 			// What changed while the link was down is put right in the session.
 			w.cloud.Change(func(f *cloudtest.Faults) { f.Refuse = true })
-			w.cloud.Cut("", true)
-			w.gone(time.Second)
+			w.loses(time.Second, func() { w.cloud.Cut("", true) })
 			s.set("new")
 			w.publish("new", "while away")
 			w.cloud.Heal()
@@ -140,8 +139,7 @@ func TestLeftovers(t *testing.T) {
 	inWorld(t, cloudtest.Options{}, func(o *Options) { o.Subscriptions = s.get }, func(w *world) {
 		s.set(many(50, "new")...)
 		w.link.subscribed = map[string]byte{} // as after a restart; Run is at rest
-		w.cloud.Cut("", false)
-		w.gone(time.Second)
+		w.loses(time.Second, func() { w.cloud.Cut("", false) })
 		w.within(time.Minute, "subscribed", func() bool { return slices.Equal(w.filters(), many(50, "new")) })
 		w.connected(time.Second)
 		if f := w.link.Faults(); len(f) > 0 || w.link.Status().Session {
@@ -150,7 +148,7 @@ func TestLeftovers(t *testing.T) {
 		if v := w.cloud.Violations(); len(v) == 0 {
 			t.Error("the session was not full")
 		}
-		w.pardon = true
+		w.pardon = []string{"subscriptions"}
 	})
 }
 
@@ -163,8 +161,7 @@ func TestRefusedSubscription(t *testing.T) {
 		s.set(append(many(10, "f"), "secret/#", "last")...)
 		inWorld(t, cloudtest.Options{}, func(o *Options) { o.Version, o.Subscriptions, o.Receive = version, s.get, in.receive }, func(w *world) {
 			w.cloud.SetPolicy("gw", cloudtest.Policy{DenySubscribe: []string{"secret/#"}})
-			w.cloud.ForgetSession("gw")
-			w.gone(time.Minute)
+			w.loses(time.Minute, func() { w.cloud.ForgetSession("gw") })
 			w.connected(5 * time.Minute)
 			w.publish("last", "1")
 			w.publish("f/09/x", "2")
@@ -175,7 +172,7 @@ func TestRefusedSubscription(t *testing.T) {
 			w.cloud.SetPolicy("gw", cloudtest.Policy{})
 			w.link.Refresh()
 			w.within(time.Second, "put right", func() bool { return len(w.link.Faults()) == 0 && len(w.filters()) == 12 })
-			w.pardon = true
+			w.pardon = []string{"policy"}
 		})
 	})
 }
@@ -187,8 +184,7 @@ func TestSubscribedBeforeConnected(t *testing.T) {
 	inWorld(t, cloudtest.Options{}, func(o *Options) { o.Subscriptions = s.get }, func(w *world) {
 		w.cloud.Change(func(f *cloudtest.Faults) { f.Latency = 300 * time.Millisecond })
 		for range 3 {
-			w.cloud.Cut("", true)
-			w.gone(time.Second)
+			w.loses(time.Second, func() { w.cloud.Cut("", true) })
 			w.cloud.ForgetSession("gw")
 			for !w.link.Connected() {
 				changed := w.link.Changed()

@@ -3,14 +3,14 @@ package cloudtest
 import "encoding/binary"
 
 type connectPacket struct {
-	version    byte // 4 or 5
-	clean      bool // clean session, clean start
-	keepAlive  uint16
-	client     string
-	props      *properties // nil with 3.1.1
-	will       *publishPacket
-	willDelay  uint32 // seconds
-	hasUser    bool
+	version   byte // 4 or 5
+	clean     bool // clean session, clean start
+	keepAlive uint16
+	client    string
+	props     *properties // nil with 3.1.1
+	will      *publishPacket
+	willDelay uint32 // seconds
+	hasUser   bool
 }
 
 // parseConnect reads a CONNECT. An unknown protocol is a breach with code 0x84.

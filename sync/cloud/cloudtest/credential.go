@@ -20,27 +20,35 @@ func (c *Cloud) Issue(thing string) (cert, key []byte, err error) { return c.ca.
 // section of a group file.
 type Files struct{ Certificate, Key, CA string }
 
-// Files issues a certificate for a thing and writes THING.cert.pem,
-// THING.private.key and cloud-ca.pem to dir.
+// Files issues a certificate for a thing and writes the FilesIn dir.
 func (c *Cloud) Files(dir, thing string) (Files, error) {
-	f := Files{
-		Certificate: filepath.Join(dir, thing+".cert.pem"),
-		Key:         filepath.Join(dir, thing+".private.key"),
-		CA:          filepath.Join(dir, "cloud-ca.pem"),
-	}
+	f := FilesIn(dir, thing)
 	return f, c.WriteFiles(f, thing)
 }
 
 // WriteFiles issues a certificate for a thing and writes it to the files.
-func (c *Cloud) WriteFiles(f Files, thing string) error {
-	cert, key, err := c.Issue(thing)
+func (c *Cloud) WriteFiles(f Files, thing string) error { return c.ca.WriteFiles(f, thing) }
+
+// WriteFiles issues a certificate for a thing and writes it to the files.
+func (a *Authority) WriteFiles(f Files, thing string) error {
+	cert, key, err := a.Issue(thing)
 	if err != nil {
 		return err
 	}
 	return errors.Join(
 		os.WriteFile(f.Key, key, 0o600),
 		os.WriteFile(f.Certificate, cert, 0o644),
-		os.WriteFile(f.CA, c.CA(), 0o644))
+		os.WriteFile(f.CA, a.PEM(), 0o644))
+}
+
+// FilesIn names the files of a thing's credential in a folder: THING.cert.pem,
+// THING.private.key and cloud-ca.pem.
+func FilesIn(dir, thing string) Files {
+	return Files{
+		Certificate: filepath.Join(dir, thing+".cert.pem"),
+		Key:         filepath.Join(dir, thing+".private.key"),
+		CA:          filepath.Join(dir, "cloud-ca.pem"),
+	}
 }
 
 // ClientTLS issues a certificate for a thing and returns the settings of a

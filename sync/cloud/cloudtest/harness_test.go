@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
 
 	"greengate/sync/cloud/cloudtest"
@@ -52,10 +52,8 @@ type client struct {
 	connack *paho.Connack
 	heard   chan *paho.Publish
 
-	mu     sync.Mutex
-	ended  chan struct{}
-	code   byte  // of the server's DISCONNECT
-	failed error // of the connection
+	said  chan byte  // the code of the server's DISCONNECT
+	ended chan error // why the connection broke
 }
 
 type connectOption func(*paho.Connect)
@@ -71,15 +69,15 @@ func connect(t *testing.T, c *cloudtest.Cloud, thing string, options ...connectO
 }
 
 func tryConnect(t *testing.T, conn net.Conn, id string, options ...connectOption) (*client, error) {
-	x := &client{t: t, heard: make(chan *paho.Publish, 1000), ended: make(chan struct{})}
+	x := &client{t: t, heard: make(chan *paho.Publish, 1000), said: make(chan byte, 1), ended: make(chan error, 1)}
 	x.Client = paho.NewClient(paho.ClientConfig{
-		Conn: conn,
+		Conn: packets.NewThreadSafeConn(conn),
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
 			x.heard <- p.Packet
 			return true, nil
 		}},
-		OnServerDisconnect: func(d *paho.Disconnect) { x.end(d.ReasonCode, nil) },
-		OnClientError:      func(err error) { x.end(0, err) },
+		OnServerDisconnect: func(d *paho.Disconnect) { x.said <- d.ReasonCode },
+		OnClientError:      func(err error) { x.ended <- err },
 	})
 	cp := &paho.Connect{ClientID: id, CleanStart: true, KeepAlive: 60}
 	for _, o := range options {
@@ -92,30 +90,27 @@ func tryConnect(t *testing.T, conn net.Conn, id string, options ...connectOption
 	return x, err
 }
 
-func (x *client) end(code byte, err error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	select {
-	case <-x.ended:
-	default:
-		x.code, x.failed = code, err
-		close(x.ended)
-	}
-}
-
 // endsWith waits for the server's DISCONNECT with this code; 0 is an end
-// without one.
+// without one. paho may tell of both a DISCONNECT and the broken connection.
 func (x *client) endsWith(code byte) {
 	x.t.Helper()
-	select {
-	case <-x.ended:
-	case <-time.After(patience):
-		x.t.Fatalf("the connection lives, want a disconnect with %#x", code)
+	if code == 0 {
+		select {
+		case got := <-x.said:
+			x.t.Errorf("disconnected with %#x, want no DISCONNECT", got)
+		case <-x.ended:
+		case <-time.After(patience):
+			x.t.Fatal("the connection lives")
+		}
+		return
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.code != code {
-		x.t.Errorf("disconnected with %#x (%v), want %#x", x.code, x.failed, code)
+	select {
+	case got := <-x.said:
+		if got != code {
+			x.t.Errorf("disconnected with %#x, want %#x", got, code)
+		}
+	case <-time.After(patience):
+		x.t.Fatalf("no DISCONNECT, want one with %#x", code)
 	}
 }
 
@@ -219,20 +214,39 @@ func (w *wire) send(b []byte) {
 	}
 }
 
-// packet reads one short packet; first is 0 at the end of the connection.
+// packet reads one packet; first is 0 at the end of the connection.
 func (w *wire) packet() (first byte, body []byte) {
 	w.t.Helper()
 	_ = w.SetReadDeadline(time.Now().Add(patience))
-	var header [2]byte
-	if _, err := io.ReadFull(w, header[:]); err != nil {
+	b := make([]byte, 1)
+	read := func() bool {
+		_, err := io.ReadFull(w, b)
 		if e, ok := err.(net.Error); ok && e.Timeout() {
 			w.t.Fatal("the connection lives, and nothing comes")
 		}
+		return err == nil
+	}
+	if !read() {
 		return 0, nil
 	}
-	body = make([]byte, header[1])
+	first = b[0]
+	length := 0
+	for shift := 0; ; shift += 7 {
+		if !read() {
+			return 0, nil
+		}
+		length |= int(b[0]&0x7F) << shift
+		if b[0]&0x80 == 0 {
+			break
+		}
+	}
+	body = make([]byte, length)
 	if _, err := io.ReadFull(w, body); err != nil {
 		w.t.Fatal(err)
 	}
-	return header[0], body
+	return first, body
+}
+
+func pahoPublish(topic, payload string) *paho.Publish {
+	return &paho.Publish{Topic: topic, Payload: []byte(payload), QoS: 1}
 }

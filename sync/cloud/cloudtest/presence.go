@@ -13,12 +13,14 @@ import (
 // none: such a topic cannot be published to.
 
 func (c *Cloud) presenceHere(cn *conn) {
+	c.log.Info("A client connected", "client", cn.session.id, "thing", cn.thing, "version", cn.version)
 	event := c.event(cn, "connected")
 	event["ipAddress"] = addressOf(cn.net.RemoteAddr())
 	c.tell("$aws/events/presence/connected/", cn.session.id, event)
 }
 
 func (c *Cloud) presenceGone(cn *conn, reason string, clean bool) {
+	c.log.Info("A client disconnected", "client", cn.session.id, "reason", reason)
 	event := c.event(cn, "disconnected")
 	event["clientInitiatedDisconnect"] = clean
 	event["disconnectReason"] = reason

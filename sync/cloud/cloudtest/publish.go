@@ -44,7 +44,6 @@ func (c *Cloud) publish(cn *conn, p *publishPacket) error {
 	c.acknowledge(cn, p, codeSuccess)
 	if f := &c.faults; f.DisconnectAfter > 0 {
 		if f.DisconnectAfter--; f.DisconnectAfter == 0 {
-			cn.acks = nil
 			cn.disconnect(f.DisconnectCode, "SERVER_INITIATED_DISCONNECT", "fault")
 		}
 	}

@@ -1,6 +1,7 @@
 package cloudtest
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -30,7 +31,7 @@ func (c *Cloud) serveData(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the client is gone
 	}
-	thing := thingOf(r.TLS)
+	thing, _ := r.Context().Value(thingOfRequest{}).(string)
 	var answer []byte
 	var rejected *ShadowError
 	switch path := r.URL.Path; {
@@ -181,6 +182,20 @@ type handover struct {
 	addr  net.Addr
 	done  chan struct{}
 	once  sync.Once
+}
+
+// secured is a connection after its handshake. It hides the *tls.Conn, since
+// http.Server would look for a handler of its ALPN name.
+type secured struct {
+	net.Conn
+	thing string
+}
+
+// thingOfRequest is the key of the thing in a request's context.
+type thingOfRequest struct{}
+
+func contextOf(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, thingOfRequest{}, c.(secured).thing)
 }
 
 func newHandover(addr net.Addr) *handover {

@@ -24,7 +24,7 @@ func (c *Cloud) Run(ctx context.Context) error {
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	https := newHandover(c.mqtt.Addr())
-	server := &http.Server{Handler: http.HandlerFunc(c.serveData), ErrorLog: quiet(c), ReadHeaderTimeout: patience}
+	server := &http.Server{Handler: http.HandlerFunc(c.serveData), ConnContext: contextOf, ErrorLog: quiet(c), ReadHeaderTimeout: patience}
 	wg.Go(func() { _ = server.Serve(https) })
 
 	for _, l := range []struct {
@@ -95,27 +95,27 @@ func (c *Cloud) accepting(ctx context.Context, l net.Listener, serve func(net.Co
 // serveRaw does the handshake of a connection and serves it, as its ALPN says.
 func (c *Cloud) serveRaw(ctx context.Context, raw net.Conn, settings *tls.Config, dataPlane bool, https *handover, wg *sync.WaitGroup) {
 	l, conn := newLine(raw, c.weather, wg)
-	secured := tls.Server(conn, settings)
+	client := tls.Server(conn, settings)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := secured.HandshakeContext(ctx); err != nil {
+	if err := client.HandshakeContext(ctx); err != nil {
 		c.log.Debug("A handshake failed", "address", raw.RemoteAddr(), "err", err)
 		_ = conn.Close()
 		return
 	}
-	if dataPlane || secured.ConnectionState().NegotiatedProtocol == alpnHTTP {
-		https.hand(secured)
+	state := client.ConnectionState()
+	if dataPlane || state.NegotiatedProtocol == alpnHTTP {
+		https.hand(secured{client, thingOf(&state)})
 		return
 	}
-	c.serveMQTT(secured, l, wg)
+	c.serveMQTT(client, thingOf(&state), l, wg)
 }
 
 // serveMQTT is the reader of a connection.
-func (c *Cloud) serveMQTT(secured *tls.Conn, l *line, wg *sync.WaitGroup) {
-	defer secured.Close()
-	state := secured.ConnectionState()
-	cn := &conn{c: c, net: secured, line: l, thing: thingOf(&state), ending: make(chan struct{}), written: make(chan struct{}), wake: make(chan struct{}, 1)}
-	r := bufio.NewReaderSize(secured, 16<<10)
+func (c *Cloud) serveMQTT(client *tls.Conn, thing string, l *line, wg *sync.WaitGroup) {
+	defer client.Close()
+	cn := &conn{c: c, net: client, line: l, thing: thing, ending: make(chan struct{}), written: make(chan struct{}), wake: make(chan struct{}, 1)}
+	r := bufio.NewReaderSize(client, 16<<10)
 	if !c.handshake(cn, r) {
 		return
 	}
@@ -159,8 +159,10 @@ func (c *Cloud) handshake(cn *conn, r *bufio.Reader) bool {
 	p, err := parseConnect(first, body)
 	version, client := version4, ""
 	c.mu.Lock()
-	if err == nil {
+	if p != nil {
 		version, client = p.version, p.client
+	}
+	if err == nil {
 		err = c.connect(cn, p)
 	}
 	var b *breach
@@ -169,7 +171,7 @@ func (c *Cloud) handshake(cn *conn, r *bufio.Reader) bool {
 		_ = c.violate(client, b.rule, b.detail)
 	}
 	c.mu.Unlock()
-	if refused && (b.code != codeMalformed || p != nil) {
+	if refused && b.code != codeMalformed {
 		_, _ = cn.net.Write(refusal(version, b.code))
 	}
 	return err == nil

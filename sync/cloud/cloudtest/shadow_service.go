@@ -74,7 +74,7 @@ var shadowMessages = map[int]string{
 	409: "Version conflict",
 	413: "The payload exceeds the maximum size allowed",
 	415: "Unsupported documented encoding; supported encoding is UTF-8",
-	429: "The Device Shadow service will generate this error message when there are more than 10 in-flight requests on a single connection",
+	429: "Too many requests",
 	500: "Internal service failure",
 	503: "Service unavailable",
 }

@@ -192,7 +192,8 @@ func (b *broker) noShadow(k shadowKey) *ShadowError {
 }
 
 // listShadows returns the names of a thing's named shadows, sorted.
-func (b *broker) listShadows(thing string) (names []string) {
+func (b *broker) listShadows(thing string) []string {
+	names := []string{}
 	for k := range maps.Keys(b.shadows.documents) {
 		if k.thing == thing && k.name != "" {
 			names = append(names, k.name)

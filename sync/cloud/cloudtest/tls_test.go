@@ -61,6 +61,25 @@ func TestSNIAndALPN(t *testing.T) {
 	}
 }
 
+func TestNoSessionTickets(t *testing.T) {
+	c := start(t, cloudtest.Options{})
+	settings, err := c.ClientTLS("w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.MaxVersion, settings.ClientSessionCache = tls.VersionTLS12, tls.NewLRUClientSessionCache(1)
+	for range 2 {
+		conn, err := tls.Dial("tcp", c.Addr(), settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if conn.ConnectionState().DidResume {
+			t.Error("a TLS session was resumed")
+		}
+	}
+}
+
 func TestForeignAndRevokedCertificates(t *testing.T) {
 	c, other := start(t, cloudtest.Options{Limits: cloudtest.NoRates()}), start(t, cloudtest.Options{})
 	foreign, err := other.ClientTLS("w")

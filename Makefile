@@ -2,7 +2,7 @@
 # set-up; Go is the one thing that must be there.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build bench lint clean compiler clients
+.PHONY: help run test test-vm build bench lint clean compiler clients vm
 
 # The version comes from git here, so Go need not ask git a second time: it
 # would refuse to build in a clone that belongs to another user.
@@ -11,14 +11,17 @@ BUILD   := go build -trimpath -buildvcs=false -ldflags '-X main.release=$(VERSIO
 SITE    := demo-site
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: build ## build, make a demo site (the first time), and run it with demo devices
-	$(BUILD) -o bin/demo ./cmd/demo
+run: build ## build, make a demo site (the first time), and run it with a cloud in a box and demo devices
+	$(BUILD) -o bin/ ./cmd/demo ./cmd/iotsim
 	@bin/demo site $(SITE)
 
-test: lint clients ## vet, staticcheck and all tests, with the real clients
+test: lint clients vm ## vet, staticcheck and all tests, with the real clients
 	go test -race ./...
+
+test-vm: compiler vm ## cut the power 1,000 times in a virtual machine (CUTS=10000 for more)
+	go test -count 1 -v -timeout 3h ./testvm -cuts $(or $(CUTS),1000) -numbers 500
 
 build: compiler ## build bin/greengate
 	$(BUILD) -o bin/greengate ./cmd/greengate
@@ -42,3 +45,6 @@ compiler:
 
 clients:
 	@cmd/demo/setup.sh clients
+
+vm:
+	@cmd/demo/setup.sh vm

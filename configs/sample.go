@@ -1,12 +1,9 @@
 package configs
 
 import (
-	"bytes"
 	_ "embed"
-	"fmt"
 	"strconv"
 	"strings"
-	"text/template"
 )
 
 // SchemaFile is the name of the JSON Schema that the sample names for editors;
@@ -15,8 +12,6 @@ const SchemaFile = "group.schema.json"
 
 //go:embed group.yaml.tmpl
 var sampleText string
-
-var sampleTemplate = template.Must(template.New("group.yaml").Parse(sampleText))
 
 // SampleOptions are what differs from site to site. Empty fields take the
 // defaults.
@@ -49,18 +44,16 @@ func Sample(o SampleOptions) ([]byte, error) {
 		}
 		return "[" + strings.Join(words, ", ") + "]"
 	}
-	var b bytes.Buffer
-	err := sampleTemplate.Execute(&b, map[string]any{
-		"Group": or(o.Group, "home"), "Core": or(o.Core, "gateway_Core"),
-		"Data": or(o.Data, d.Data), "PKI": or(o.PKI, d.PKI.Dir),
-		"Broker": list(o.Broker, d.Broker.Listen), "Discovery": list(o.Discovery, d.Discovery.Listen),
-		"Announce": !o.Quiet,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("write the sample: %w", err)
-	}
-	if _, err := Parse("", b.Bytes()); err != nil {
+	// No text/template: it calls methods by name, for which the linker would keep
+	// every exported method of the program.
+	text := []byte(strings.NewReplacer(
+		"{{.Group}}", or(o.Group, "home"), "{{.Core}}", or(o.Core, "gateway_Core"),
+		"{{.Data}}", or(o.Data, d.Data), "{{.PKI}}", or(o.PKI, d.PKI.Dir),
+		"{{.Broker}}", list(o.Broker, d.Broker.Listen), "{{.Discovery}}", list(o.Discovery, d.Discovery.Listen),
+		"{{.Announce}}", strconv.FormatBool(!o.Quiet),
+	).Replace(sampleText))
+	if _, err := Parse("", text); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), nil
+	return text, nil
 }

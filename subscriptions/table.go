@@ -91,6 +91,14 @@ func (t *Table) Len() int { return len(t.rows) }
 // Line is where the row begins in the file, from 1; 0 when nobody wrote it.
 func (t *Table) Line(row int) int { return int(t.rows[row].line) }
 
+// Text is the row as the file writes it; of the row that nobody wrote, its key.
+func (t *Table) Text(row int) string {
+	if t.rows[row].from == ownEnd {
+		return ownText
+	}
+	return t.rows[row].text
+}
+
 // Key is the canonical text of a row: rows that say the same, in the same file
 // or in another one, have the same key.
 func (t *Table) Key(row int) string {

@@ -31,6 +31,17 @@ admin:
 pki:
   dir: pki
 
+# The cloud of the demo is a box on this machine (bin/iotsim), as strict as AWS. For
+# the real one see docs/cloud.md.
+cloud:
+  endpoint: localhost
+  port: %[4]s
+  certificate: cloud/demo_Core.cert.pem
+  key: cloud/demo_Core.private.key
+  ca: cloud/cloud-ca.pem
+  keep_alive: 30s # a pulled plug is noticed within 45s
+  spool: {max_size: 16MiB}
+
 devices: []
 `
 
@@ -49,23 +60,32 @@ gpio:
 # its own shadow.
 subscriptions:
   - {from: sensor, topic: "sensors/#", to: "label:screen"}
+  - {from: sensor, topic: "sensors/#", to: cloud}
+  - {from: cloud, topic: "cmd/${to}/#", to: "label:screen"}
   - {from: GG_Switch, shadow: GG_TrafficLight, may: [update]}
 `
 
 // create makes the whole site beside its place and moves it there last, so that
 // a demo which was interrupted does not leave half a site.
-func (s *site) create(ctx context.Context, broker, discovery string) error {
+func (s *site) create(ctx context.Context, broker, discovery, cloud string) error {
 	half := filepath.Clean(s.dir) + ".new"
 	if err := os.RemoveAll(half); err != nil {
 		return err
 	}
 	file := filepath.Join(half, "group.yaml")
 	s.tell("making a demo site in %s", s.dir)
-	if err := s.run(ctx, "init", half, "--group", "demo", "--core", "demo_Core"); err != nil {
+	if err := s.run(ctx, s.greengate, "init", half, "--group", "demo", "--core", "demo_Core"); err != nil {
 		return err
 	}
-	broker, discovery = s.pick(broker, "the broker"), s.pick(discovery, "discovery")
-	if err := os.WriteFile(file, fmt.Appendf(nil, groupFile, broker, discovery, s.file), 0o644); err != nil {
+	broker, discovery, cloud = s.pick(broker, "the broker"), s.pick(discovery, "discovery"), s.pick(cloud, "the cloud")
+	_, port, err := net.SplitHostPort(cloud)
+	if err != nil {
+		return fmt.Errorf("the address of the cloud: %w", err)
+	}
+	if err := os.WriteFile(file, fmt.Appendf(nil, groupFile, broker, discovery, s.file, port), 0o644); err != nil {
+		return err
+	}
+	if err := s.run(ctx, s.iotsim, "certificate", "demo_Core", "--dir", filepath.Join(half, "cloud")); err != nil {
 		return err
 	}
 	for _, device := range cast {
@@ -73,7 +93,7 @@ func (s *site) create(ctx context.Context, broker, discovery string) error {
 		if device.label != "" {
 			add = append(add, "--label", device.label)
 		}
-		if err := s.run(ctx, add...); err != nil {
+		if err := s.run(ctx, s.greengate, add...); err != nil {
 			return err
 		}
 	}
@@ -87,27 +107,33 @@ func (s *site) create(ctx context.Context, broker, discovery string) error {
 	return os.Rename(half, s.dir)
 }
 
-// run runs one greengate command to its end.
-func (s *site) run(ctx context.Context, args ...string) error {
-	out, err := exec.CommandContext(ctx, s.greengate, args...).CombinedOutput()
+// run runs one command to its end.
+func (s *site) run(ctx context.Context, program string, args ...string) error {
+	out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("%s %s: %w\n%s", s.greengate, strings.Join(args, " "), err, out)
+		return fmt.Errorf("%s %s: %w\n%s", program, strings.Join(args, " "), err, out)
 	}
 	return nil
 }
 
-// pick returns address, or the same with the next free port.
+// pick returns address, or the same with the next port that is free and was not
+// picked before.
 func (s *site) pick(address, what string) string {
 	host, port, err := net.SplitHostPort(address)
 	first, _ := strconv.Atoi(port)
-	if err != nil || free(address) {
+	if err != nil {
 		return address
 	}
-	for p := first + 1; p < first+100; p++ {
-		if next := net.JoinHostPort(host, strconv.Itoa(p)); free(next) {
-			s.tell("%s is in use, so %s gets %s", address, what, next)
-			return next
+	for p := first; p < first+100; p++ {
+		next := net.JoinHostPort(host, strconv.Itoa(p))
+		if s.picked[next] || !free(next) {
+			continue
 		}
+		if p > first {
+			s.tell("%s is in use, so %s gets %s", address, what, next)
+		}
+		s.picked[next] = true
+		return next
 	}
 	return address // the gateway will say what is wrong with it
 }

@@ -21,7 +21,7 @@ import (
 
 const patience = 30 * time.Second
 
-// programs builds both programs once, beside the test binary: the go command
+// programs builds the programs once, beside the test binary: the go command
 // removes that folder when the tests are over.
 var programs = sync.OnceValues(func() (string, error) {
 	self, err := os.Executable()
@@ -32,7 +32,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		return "", err
 	}
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", bin+"/", ".", "../greengate").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", bin+"/", ".", "../greengate", "../iotsim").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the programs: %w\n%s", err, out)
 	}
 	return bin, nil
@@ -55,7 +55,7 @@ func play(t *testing.T, site string, broker, discovery int) *show {
 		t.Fatal(err)
 	}
 	s := &show{t: t, lines: make(chan string, 4096), gone: make(chan struct{})}
-	s.cmd = exec.Command(filepath.Join(bin, "demo"), "site", "-broker", at(broker), "-discovery", at(discovery), site)
+	s.cmd = exec.Command(filepath.Join(bin, "demo"), "site", "-broker", at(broker), "-discovery", at(discovery), "-cloud", at(freePort(t)), site)
 	s.cmd.Dir = filepath.Dir(site)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := s.cmd.StdoutPipe()
@@ -194,6 +194,7 @@ func TestDemo(t *testing.T) {
 	s.until("intruder", "MQTT with a forged certificate", "refused, CONNACK 0x87")
 	s.until("intruder", "published 99.9", "refused, PUBACK 0x87")
 	s.until("gate ", "delivered", "sensor", temperatureTopic, "display")
+	s.until("cloud", "demo_Core "+temperatureTopic)
 	s.until("display", "heard "+temperatureTopic)
 	s.until("intruder", "listened to #", "heard nothing")
 	for _, lamp := range []string{"● red", "● green", "● yellow"} {
@@ -283,7 +284,8 @@ func TestDemoHints(t *testing.T) {
 	site := filepath.Join(t.TempDir(), "demo-site")
 	s := play(t, site, freePort(t), freePort(t))
 	s.until("demo", "try next")
-	for _, want := range []string{"sensor", "intruder", "property", "yellow", "wall"} {
+	// Pulling the plug and plugging in print nothing.
+	for _, want := range []string{"sensor", "intruder", "property", "yellow", "wall", "", "waiting", "", ""} {
 		_, command, _ := strings.Cut(s.until("demo", " --"), "|")
 		typed := exec.Command("sh", "-c", command)
 		typed.Dir = s.cmd.Dir
@@ -295,7 +297,7 @@ func TestDemoHints(t *testing.T) {
 		if err := typed.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// The last goes on until it is ended; the others end by themselves.
+		// That of the wall goes on until it is ended; the others end by themselves.
 		timer := time.AfterFunc(patience, func() { _ = typed.Process.Kill() })
 		printed, heard := "", false
 		for scan := bufio.NewScanner(out); !heard && scan.Scan(); {
@@ -315,11 +317,13 @@ func TestDemoHints(t *testing.T) {
 			t.Errorf("%s\nended with %v and printed\n%s", command, err, printed)
 		}
 	}
+	s.until("display", "heard cmd/display/note: good morning")
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	s.ends(0, site)
 }
 
-// TestDemoInAnOlderSite: without the traffic light, whose devices it lacks.
+// TestDemoInAnOlderSite: without the traffic light, whose devices it lacks, and
+// without a cloud.
 func TestDemoInAnOlderSite(t *testing.T) {
 	t.Parallel()
 	site := filepath.Join(t.TempDir(), "demo-site")
@@ -333,7 +337,7 @@ func TestDemoInAnOlderSite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	older := regexp.MustCompile(`(?ms)^gpio:.*?^$|^  - [^\n]*GG_[^\n]*\n`).ReplaceAll(text, nil)
+	older := regexp.MustCompile(`(?ms)^(?:gpio|cloud):.*?^$|^  - [^\n]*(?:GG_|cloud)[^\n]*\n`).ReplaceAll(text, nil)
 	if err := os.WriteFile(file, older, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -343,7 +347,8 @@ func TestDemoInAnOlderSite(t *testing.T) {
 		}
 	}
 	s = play(t, site, freePort(t), freePort(t))
-	s.until("demo", "older demo", "remove "+site)
+	s.until("demo", "older demo, without the traffic light", "remove "+site)
+	s.until("demo", "older demo, without a cloud", "remove "+site)
 	s.until("display", "heard "+temperatureTopic)
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	s.ends(0, site)

@@ -3,7 +3,7 @@
 // interfaces (discovery over HTTPS, MQTT over mutual TLS, its command line), so
 // it imports none of our packages, and nobody may import it.
 //
-//	demo site DIR     makes a demo site in DIR the first time, and runs gateway and devices
+//	demo site DIR     makes a demo site in DIR the first time, and runs cloud, gateway and devices
 //	demo sensor       publishes a temperature every two seconds
 //	demo display      shows what it hears
 //	demo intruder     tries what it has no right to

@@ -41,7 +41,7 @@ func sensor(ctx context.Context, d *device) error {
 	}
 }
 
-// display shows what it hears of the sensors.
+// display shows what it hears of the sensors, and what the cloud tells it.
 func display(ctx context.Context, d *device) error {
 	b, err := d.find(ctx)
 	if err != nil {
@@ -49,12 +49,15 @@ func display(ctx context.Context, d *device) error {
 	}
 	conn, err := d.connect(ctx, b,
 		func(m *autopaho.ConnectionManager) {
-			_, err := m.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: "sensors/#", QoS: 1}}})
+			commands := "cmd/" + d.thing + "/#"
+			_, err := m.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{
+				{Topic: "sensors/#", QoS: 1}, {Topic: commands, QoS: 1},
+			}})
 			if err != nil {
-				say("subscribe to sensors/#: %v", err)
+				say("subscribe to sensors/# and %s: %v", commands, err)
 				return
 			}
-			say("subscribed to sensors/#")
+			say("subscribed to sensors/# and %s", commands)
 		},
 		func(p *paho.Publish) { say("heard %s: %s", p.Topic, p.Payload) })
 	if err != nil {

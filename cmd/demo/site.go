@@ -5,8 +5,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,10 +18,12 @@ import (
 // site is a demo site: a folder with a group file, the programs, and the
 // addresses that stand in the file.
 type site struct {
-	dir, file         string
-	demo, greengate   string // the programs, as a person would type them
-	broker, discovery string // HOST:PORT
-	console           *console
+	dir, file               string
+	demo, greengate, iotsim string // the programs, as a person would type them
+	broker, discovery       string // HOST:PORT
+	cloud                   string // likewise; empty: a site of an older demo, without one
+	console                 *console
+	picked                  map[string]bool // addresses, for a new site
 }
 
 // cast is who takes part: subcommands of this program, each with the device of
@@ -35,13 +39,14 @@ func runSite(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("demo site", flag.ContinueOnError)
 	broker := flags.String("broker", "127.0.0.1:8883", "`ADDRESS` of the broker of a new site; where it is in use, the next free port")
 	discovery := flags.String("discovery", "127.0.0.1:8443", "`ADDRESS` of discovery of a new site, likewise")
+	cloud := flags.String("cloud", "127.0.0.1:8884", "`ADDRESS` of the cloud of a new site, likewise")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() != 1 {
 		return errors.New("the folder of the site is missing (write demo site DIR)")
 	}
-	s, err := openSite(ctx, flags.Arg(0), *broker, *discovery)
+	s, err := openSite(ctx, flags.Arg(0), *broker, *discovery, *cloud)
 	if err != nil {
 		return err
 	}
@@ -59,7 +64,7 @@ func runSite(ctx context.Context, args []string) error {
 
 // openSite finds or makes the site in dir, and sees to it that its ports are
 // free.
-func openSite(ctx context.Context, dir, broker, discovery string) (*site, error) {
+func openSite(ctx context.Context, dir, broker, discovery, cloud string) (*site, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the programs: %w", err)
@@ -68,17 +73,18 @@ func openSite(ctx context.Context, dir, broker, discovery string) (*site, error)
 	s := &site{
 		dir: dir, file: filepath.Join(dir, "group.yaml"), console: newConsole(os.Stdout),
 		demo: filepath.Join(bin, filepath.Base(self)), greengate: filepath.Join(bin, "greengate"),
+		iotsim: filepath.Join(bin, "iotsim"), picked: map[string]bool{},
 	}
 	if _, err := os.Stat(s.file); errors.Is(err, os.ErrNotExist) {
-		if err := s.create(ctx, broker, discovery); err != nil {
+		if err := s.create(ctx, broker, discovery, cloud); err != nil {
 			return nil, fmt.Errorf("make the demo site: %w", err)
 		}
 	}
 	if err := s.readAddresses(); err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.file, err)
 	}
-	for key, address := range map[string]string{"broker.listen": s.broker, "discovery.listen": s.discovery} {
-		if !free(address) {
+	for key, address := range map[string]string{"broker.listen": s.broker, "discovery.listen": s.discovery, "cloud.port": s.cloud} {
+		if address != "" && !free(address) {
 			return nil, fmt.Errorf("%s is in use, perhaps by another demo (stop that, or write another port at %s in %s)", address, key, s.file)
 		}
 	}
@@ -92,7 +98,13 @@ func (s *site) readAddresses() error {
 	if err != nil {
 		return err
 	}
-	var group struct{ Broker, Discovery struct{ Listen []string } }
+	var group struct {
+		Broker, Discovery struct{ Listen []string }
+		Cloud             struct {
+			Endpoint string
+			Port     int
+		}
+	}
 	if err := yaml.Unmarshal(text, &group); err != nil {
 		return err
 	}
@@ -100,11 +112,19 @@ func (s *site) readAddresses() error {
 		return errors.New("the demo needs an address at broker.listen and at discovery.listen")
 	}
 	s.broker, s.discovery = group.Broker.Listen[0], group.Discovery.Listen[0]
+	if group.Cloud.Endpoint == "localhost" { // and not AWS, which a person may have tried
+		s.cloud = net.JoinHostPort("127.0.0.1", strconv.Itoa(group.Cloud.Port))
+	}
 	return nil
 }
 
-// play starts the gateway, then its devices, and waits.
+// play starts the cloud, the gateway, then its devices, and waits.
 func (s *site) play(ctx context.Context, ps *processes) error {
+	if s.cloud != "" {
+		if err := ps.start("cloud", blue, isLog, s.iotsim, "run", s.cloudDir(), "--listen", s.cloud, "--data", "127.0.0.1:0"); err != nil {
+			return err
+		}
+	}
 	if err := ps.start("gateway", yellow, nil, s.greengate, "run", "--config", s.file); err != nil {
 		return err
 	}
@@ -128,6 +148,9 @@ func (s *site) play(ctx context.Context, ps *processes) error {
 		}
 	} else {
 		s.tell("this site was made by an older demo, without the traffic light (remove %s for a new one)", s.dir)
+	}
+	if s.cloud == "" {
+		s.tell("this site was made by an older demo, without a cloud (remove %s for a new one)", s.dir)
 	}
 	// The hints scroll away under the traffic, so they come again.
 	for next := 4 * time.Second; ; next = time.Minute {
@@ -153,6 +176,12 @@ func (s *site) has(thing string) bool {
 func isAnswer(line string) bool {
 	return strings.Contains(line, "/shadow/") && (strings.Contains(line, "/accepted ") || strings.Contains(line, "/documents "))
 }
+
+// cloudDir is the folder of the cloud in a box.
+func (s *site) cloudDir() string { return filepath.Join(s.dir, "cloud") }
+
+// isLog finds the lines of the cloud's log: what it receives is enough to see.
+func isLog(line string) bool { return strings.HasPrefix(line, "time=") }
 
 // ready asks discovery, as the sensor will, until it answers.
 func (s *site) ready(ctx context.Context, ps *processes) error {
@@ -199,6 +228,14 @@ func (s *site) hint() {
 		s.tell("  %s gpio list --config %s", s.greengate, s.file)
 	}
 	s.tell("  %s", wall)
+	if s.cloud == "" {
+		return
+	}
+	s.tell("and pull the plug of the cloud; the readings wait on disk, and go up when it is back:")
+	s.tell("  %s pull-plug --dir %s", s.iotsim, s.cloudDir())
+	s.tell("  %s spool stats --config %s", s.greengate, s.file)
+	s.tell("  %s plug-in --dir %s", s.iotsim, s.cloudDir())
+	s.tell("  %s publish --dir %s cmd/display/note 'good morning'", s.iotsim, s.cloudDir())
 }
 
 func (s *site) tell(format string, args ...any) {

@@ -51,7 +51,11 @@ var rooms = map[string][]string{
 	"sync/telemetry":       {"core/message", "core/sqlite"},
 	"sync/shadows":         {"localshadow", "core/message", "core/sqlite"},
 	"sync/fleet":           {"core/message"},
-	"testvm":               {},
+	// The machine's programs are part of the tests; the package itself has nothing else.
+	"testvm":         {},
+	"testvm/mqtt":    {},
+	"testvm/streams": {},
+	"testvm/writer":  {"testvm/mqtt", "testvm/streams", "sync/cloud/cloudtest"},
 }
 
 // everything in a row of rooms lets that package wire all the others.

@@ -94,6 +94,22 @@ func (c *loadClient) head() (first byte, length int, err error) {
 	return first, int(n), err
 }
 
+// appendPublish appends a PUBLISH to b; id is not written with QoS 0.
+func appendPublish(b []byte, topic string, qos byte, id uint16, payload []byte) []byte {
+	length := 2 + len(topic) + len(payload)
+	if qos > 0 {
+		length += 2
+	}
+	b = append(b, publish|qos<<1)
+	b = binary.AppendUvarint(b, uint64(length))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(topic)))
+	b = append(b, topic...)
+	if qos > 0 {
+		b = binary.BigEndian.AppendUint16(b, id)
+	}
+	return append(b, payload...)
+}
+
 // text is a string as MQTT writes it.
 func text(s string) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(len(s))), s...)

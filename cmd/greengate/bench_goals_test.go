@@ -37,6 +37,13 @@ var goals = []goal{
 	{what: "start with 1,000 devices and 10,000 rows, ms", benchmark: "Start", metric: "ms/start", limit: 1000},
 	{what: "memory of that group, idle, MB", benchmark: "Memory", metric: "idle-MB", limit: 25},
 	{what: "memory with its 1,000 devices connected, MB", benchmark: "Memory", metric: "connected-MB", limit: 90},
+
+	{what: "shadow, merge into a 1 KiB document, ns", benchmark: "Merge1KiB/greengate", metric: "ns/op", limit: 40_000},
+	{what: "shadow, updates against one transaction for each", benchmark: "ShadowUpdates", metric: "of-alone", limit: 5, least: true},
+	{what: "gate to simulated pin, ns", benchmark: "GateToPin", metric: "ns/op", limit: 100_000},
+	{what: "message to simulated pin, until PUBACK, us", benchmark: "MessageToPin", metric: "us-median", limit: 100},
+	{what: "start with 10,000 shadows, ms", benchmark: "ManyShadows", metric: "ms/start", limit: 1000},
+	{what: "memory with 10,000 shadows, idle, MB", benchmark: "ManyShadows", metric: "idle-MB", limit: 60},
 }
 
 // benchResults is the environment that makes this test binary the printer of

@@ -80,7 +80,12 @@ func runLoad(s *server, site *benchSite, qos byte) (traffic, error) {
 		publishers.Go(func() { errs[i] = p.publish(ctx, stop) })
 	}
 	<-time.After(warmUp)
-	t, err := measure(s, all)
+	t, err := measure(s, func() (n uint64) {
+		for _, p := range all {
+			n += p.delivered.Load()
+		}
+		return n
+	})
 	close(stop)
 	publishers.Wait()
 	for _, p := range all {
@@ -97,14 +102,8 @@ func runLoad(s *server, site *benchSite, qos byte) (traffic, error) {
 	return t, errors.Join(append(errs, err)...)
 }
 
-// measure takes the figures of the time measured.
-func measure(s *server, all []*pair) (traffic, error) {
-	count := func() (n uint64) {
-		for _, p := range all {
-			n += p.delivered.Load()
-		}
-		return n
-	}
+// measure takes the figures of the time measured; count tells what is delivered.
+func measure(s *server, count func() uint64) (traffic, error) {
 	cpu, err := s.cpu()
 	began, before := time.Now(), count()
 	<-time.After(measured)
@@ -172,18 +171,7 @@ func (p *pair) publish(ctx context.Context, stop <-chan struct{}) error {
 
 // append appends a PUBLISH to b.
 func (p *pair) append(b, payload []byte) []byte {
-	length := 2 + len(p.topic) + len(payload)
-	if p.qos > 0 {
-		length += 2
-	}
-	b = append(b, publish|p.qos<<1)
-	b = binary.AppendUvarint(b, uint64(length))
-	b = binary.BigEndian.AppendUint16(b, uint16(len(p.topic)))
-	b = append(b, p.topic...)
-	if p.qos > 0 {
-		b = binary.BigEndian.AppendUint16(b, uint16(p.sent%65535+1))
-	}
-	return append(b, payload...)
+	return appendPublish(b, p.topic, p.qos, uint16(p.sent%65535+1), payload)
 }
 
 // settle waits until nothing is on its way. What never comes is no error here:

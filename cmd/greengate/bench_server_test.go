@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
@@ -19,6 +20,8 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
+
+	"greengate/core/admin/client"
 )
 
 // server is a process that is measured.
@@ -147,6 +150,19 @@ func (s *server) resident() float64 {
 		s.tb.Fatalf("read the memory of %s: %v", s.name, err)
 	}
 	return float64(kib) * 1024 / 1e6
+}
+
+// status is what the gateway tells of itself.
+func (s *server) status(site *benchSite) (st client.Status) {
+	s.tb.Helper()
+	out, err := greengateCommand(s.tb, site.file, "status", "--json").Output()
+	if err == nil {
+		err = json.Unmarshal(out, &st)
+	}
+	if err != nil {
+		s.tb.Fatalf("greengate status: %v\n%s", err, out)
+	}
+	return st
 }
 
 // The environment that makes this test binary the bare mochi server: where it

@@ -35,6 +35,12 @@ func subscriber(i int) string { return fmt.Sprintf("subscriber-%d", i) }
 // stuck is the thing that subscribes to all of the load and never reads.
 const stuck = "stuck"
 
+// lamp is a simulated pin, which the first publisher drives by its topic.
+const (
+	lamp      = "lamp"
+	lampTopic = "lamp/set"
+)
+
 // machine is one of the things that make the group large.
 func machine(i int) string { return fmt.Sprintf("machine-%04d", i) }
 
@@ -78,8 +84,9 @@ core: bench_Core
 broker: {listen: [%q]}
 discovery: {listen: [%q], announce: false}
 admin: {listen: ""}
+gpio: {driver: sim, leds: [{name: %s, pin: GPIO17}]}
 devices:
-`, s.broker, s.discovery)
+`, s.broker, s.discovery, lamp)
 	for i, thing := range s.things {
 		fmt.Fprintf(&b, "  - {thing: %s, labels: [area-%d]}\n", thing, i%10)
 	}
@@ -94,6 +101,7 @@ devices:
 	row("device:*", "telemetry/${from}/#", "cloud")
 	row("cloud", "cmd/${to}/#", "device:*")
 	row("label:area-0", "area-0/+/state", "label:area-0")
+	row(publisher(0), lampTopic, "gpio:"+lamp)
 	for i := range pairs {
 		row(publisher(i), fmt.Sprintf("load/%d", i), subscriber(i))
 		row(publisher(i), "load/#", stuck)

@@ -13,7 +13,7 @@ import (
 func (g *gateway) serveAdmin() {
 	for _, report := range []admin.ReporterFunc{
 		g.reportSite, g.reportDevices, g.reportLedger, g.reportRoutes, g.reportListeners,
-		g.reportShadows, g.reportPins, g.reportFaults,
+		g.reportShadows, g.reportPins, g.reportFaults, g.reportStores,
 	} {
 		g.admin.Register(report)
 	}
@@ -22,6 +22,7 @@ func (g *gateway) serveAdmin() {
 	g.admin.Handle("GET /v1/watch", admin.WatchHandler(g.subscribe))
 	g.serveShadowCommands()
 	g.servePinCommands()
+	g.serveSpoolCommands()
 }
 
 // audit tells the log of a command that came through the control socket and was

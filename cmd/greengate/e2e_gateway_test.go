@@ -131,12 +131,18 @@ type status struct {
 		Text string
 		ledger
 	}
-	Faults  []struct{ Component, Message string }
+	Faults  []fault
 	Shadows struct {
 		Count int64
 		List  []shadowLine
 	}
 	GPIO *[]struct{ Name, Level, Mode, Fault string } `json:"gpio"`
+}
+
+// fault is what a status tells of something that is wrong.
+type fault struct {
+	Component, Message string
+	NextStep           string `json:"next_step"`
 }
 
 // shadowLine is what a status tells of one shadow.

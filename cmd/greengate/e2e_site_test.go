@@ -43,7 +43,8 @@ var program = sync.OnceValues(func() (string, error) {
 type site struct {
 	t                 *testing.T
 	dir, file         string
-	broker, discovery string // HOST:PORT
+	broker, discovery string   // HOST:PORT
+	env               []string // of the commands, besides that of the test
 }
 
 // newSite makes a site with `greengate init` and adds the things to it.
@@ -147,7 +148,7 @@ func (s *site) prepare(args ...string) *exec.Cmd {
 		s.t.Fatal(err)
 	}
 	cmd := exec.Command(path, args...)
-	cmd.Env = append(os.Environ(), "GREENGATE_CONFIG="+s.file)
+	cmd.Env = append(append(os.Environ(), "GREENGATE_CONFIG="+s.file), s.env...)
 	return cmd
 }
 

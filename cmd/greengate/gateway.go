@@ -1,12 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -25,6 +25,7 @@ import (
 	"greengate/gpio"
 	"greengate/localshadow"
 	"greengate/subscriptions"
+	"greengate/sync/cloud"
 )
 
 // gateway is the running gateway: all rooms, wired.
@@ -39,11 +40,12 @@ type gateway struct {
 	authority  *pki.Authority
 	identities *pki.Identities
 	server     *pki.ServerCertificate
-	shadowDB   *sqlite.DB
+	stores     []store // the databases that are open
+	shadowDB   *sqlite.Kept
 	shadows    *localshadow.Service
 	pins       *gpio.Bank
 	uplink     *uplink // nil: no cloud
-	sessionDB  *sqlite.DB
+	sessionDB  *sqlite.Kept
 	broker     *broker.Broker
 	discovery  *discovery.Server
 	admin      *admin.Server
@@ -60,6 +62,8 @@ type gateway struct {
 type inForce struct {
 	config     *configs.Config
 	table      *subscriptions.Table
+	rows       int                  // of the file
+	filters    []cloud.Subscription // what the rows from the cloud need of it; nil without a cloud
 	generation uint64
 	loadedAt   time.Time
 	err        error // of the last reload; nil when it worked
@@ -76,7 +80,9 @@ func openGateway(c *configs.Config, log *slog.Logger, level *slog.LevelVar) (*ga
 	g.router = router.New(log)
 	for _, step := range []func(*configs.Config) error{
 		g.openPins, g.openData, g.openIdentities, g.openTable, g.openShadows, g.bindPins,
-		g.openUplink, g.openBroker, g.openDiscovery, g.openAdmin,
+		// The control socket before the ports: who finds these open can ask for
+		// the status.
+		g.openUplink, g.openAdmin, g.openBroker, g.openDiscovery,
 	} {
 		if err := step(c); err != nil {
 			g.close()
@@ -130,15 +136,14 @@ func (g *gateway) openTable(c *configs.Config) error {
 }
 
 func (g *gateway) openBroker(c *configs.Config) (err error) {
-	g.sessionDB, err = sqlite.Open(sqlite.Options{
-		File: filepath.Join(c.Data, "sessions.db"), Migrations: broker.Migrations(), Log: g.log, Readers: 1,
-	})
+	g.sessionDB, err = g.openStore(c, "broker", "sessions.db",
+		sqlite.Options{Migrations: broker.Migrations(), Readers: 1}, sqlite.Keep{Mend: broker.Mend})
 	if err != nil {
 		return err
 	}
 	g.broker, err = broker.New(broker.Options{
 		Config: c.Broker, Router: g.router, Identities: g.identities, TLS: g.server.TLSConfig(), Log: g.log,
-		DB: g.sessionDB,
+		DB: g.sessionDB.DB,
 		Feeds: func(thing, filter string) bool {
 			return g.current().table.CanFeed(message.DeviceEndpoint(thing), filter)
 		},
@@ -209,12 +214,7 @@ func (g *gateway) close() {
 	if g.discovery != nil {
 		g.discovery.Close()
 	}
-	for _, db := range []*sqlite.DB{g.shadowDB, g.sessionDB} {
-		if db != nil {
-			_ = db.Close() // of one that ran, Run has told the error
-		}
-	}
-	g.uplink.close()
+	g.closeStores()
 	g.pins.Close()
 	if g.unlock != nil {
 		g.unlock()
@@ -250,10 +250,7 @@ func pkiDevices(c *configs.Config) []pki.Device {
 func coreARN(c *configs.Config) string {
 	region := "us-east-1"
 	if c.Cloud != nil {
-		// xxxx-ats.iot.eu-west-1.amazonaws.com
-		if labels := strings.Split(c.Cloud.Endpoint, "."); len(labels) > 3 && labels[1] == "iot" {
-			region = labels[2]
-		}
+		region = cmp.Or(awsRegion(c.Cloud.Endpoint), region)
 	}
 	return "arn:aws:iot:" + region + ":000000000000:thing/" + c.Core
 }

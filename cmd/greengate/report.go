@@ -21,7 +21,7 @@ func (g *gateway) reportSite(s *client.Status) {
 	s.Group, s.Core, s.Version = g.begun.Group, g.begun.Core, version()
 	s.UptimeSeconds = int64(time.Since(g.started) / time.Second)
 	s.Config = client.Config{
-		File: g.begun.File, Generation: now.generation, LoadedAt: now.loadedAt, Rows: len(now.config.Subscriptions),
+		File: g.begun.File, Generation: now.generation, LoadedAt: now.loadedAt, Rows: now.rows,
 	}
 	if now.err != nil {
 		s.Config.Error = now.err.Error()
@@ -81,13 +81,9 @@ func ledger(n router.Counts) client.Ledger {
 func (g *gateway) reportRoutes(s *client.Status) {
 	g.mu.RLock() // so that the numbers of rows are those of this table
 	defer g.mu.RUnlock()
-	rows, table := g.force.config.Subscriptions, g.force.table
+	table := g.force.table
 	g.router.Rows(func(row int, n router.Counts) {
-		text := table.Key(row) // of a row that nobody wrote
-		if row < len(rows) {
-			text = rows[row].Text
-		}
-		s.Routes = append(s.Routes, client.Route{Line: table.Line(row), Text: text, Ledger: ledger(n)})
+		s.Routes = append(s.Routes, client.Route{Line: table.Line(row), Text: table.Text(row), Ledger: ledger(n)})
 	})
 }
 

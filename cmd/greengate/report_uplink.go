@@ -1,34 +1,69 @@
 package main
 
 import (
+	"net"
+	"strconv"
 	"time"
 
 	"greengate/core/admin/client"
+	"greengate/sync/telemetry"
 )
 
 // reportUplink tells of the link and of what waits for it.
 func (g *gateway) reportUplink(s *client.Status) {
-	link := g.uplink.link.Status()
-	s.Cloud.Connected, s.Cloud.Error, s.Cloud.Unacknowledged = link.Connected, link.LastError, link.Unacked
-	s.Cloud.Session = link.Session
-	if !link.Since.IsZero() {
-		s.Cloud.Since = &link.Since
-	}
-	if !link.Connected && !link.NextAttempt.IsZero() {
-		s.Cloud.NextAttempt = &link.NextAttempt
-	}
-	st := g.uplink.spool.Stats()
-	s.Spool = client.Spool{
-		Messages: st.Messages, Bytes: st.Bytes, OldestSeconds: int64(st.OldestAge / time.Second),
-		DiskBytes: st.DiskBytes, MaxBytes: st.MaxBytes, Quarantined: st.Quarantined, Sent: st.Sent, Resent: st.Resent,
-		FullInSeconds: seconds(st.Forecast.FullIn), DrainedInSeconds: seconds(st.Forecast.DrainedIn),
-	}
+	s.Cloud = g.uplink.cloudStatus()
+	s.Spool = g.uplink.spoolStatus(g.uplink.spool.Stats())
 	for _, text := range g.uplink.link.Faults() {
 		s.Faults = append(s.Faults, client.Fault{Component: "cloud", Message: text})
 	}
 	for _, text := range g.uplink.spool.Faults() {
-		s.Faults = append(s.Faults, client.Fault{Component: "spool", Message: text})
+		s.Faults = append(s.Faults, client.Fault{
+			Component: "spool", Message: text, NextStep: "`greengate spool stats` tells more",
+		})
 	}
+}
+
+// cloudStatus tells of the link.
+func (u *uplink) cloudStatus() client.Cloud {
+	link, c := u.link.Status(), u.g.begun.Cloud
+	s := client.Cloud{
+		Configured: true, Connected: link.Connected, Endpoint: net.JoinHostPort(c.Endpoint, strconv.Itoa(c.Port)),
+		Error: link.LastError, Attempts: link.Attempts, Session: link.Session, Unacknowledged: link.Unacked,
+	}
+	if !link.Since.IsZero() {
+		s.Since = &link.Since
+	}
+	if !link.Connected && !link.NextAttempt.IsZero() {
+		s.NextAttempt = &link.NextAttempt
+	}
+	return s
+}
+
+// spoolStatus tells how much waits, and what comes of it.
+func (u *uplink) spoolStatus(st telemetry.Stats) client.Spool {
+	return client.Spool{
+		Messages: st.Messages, Bytes: st.Bytes, OldestSeconds: int64(st.OldestAge / time.Second),
+		DiskBytes: st.DiskBytes, MaxBytes: st.MaxBytes, Quarantined: st.Quarantined, Sent: st.Sent, Resent: st.Resent,
+		FullInSeconds: seconds(st.Forecast.FullIn), DrainedInSeconds: seconds(u.drainedIn(st)),
+	}
+}
+
+// drainedIn is how long the link needs for what waits, by the bytes too that it
+// may send; negative: it never comes to the end.
+func (u *uplink) drainedIn(st telemetry.Stats) time.Duration {
+	in := st.Forecast.DrainedIn
+	if in <= 0 || st.Messages == 0 {
+		return in
+	}
+	left := float64(u.g.begun.Cloud.Rate.Bytes)
+	if mean := float64(st.Bytes) / float64(st.Messages); mean > 0 {
+		left -= st.Forecast.IntakeRate * mean
+	}
+	if left <= 0 {
+		return -1
+	}
+	const far = 365 * 24 * time.Hour
+	return max(in, time.Duration(min(float64(st.Bytes)/left, far.Seconds())*float64(time.Second)))
 }
 
 // seconds is a forecast in whole seconds; -1: never, or not known.
@@ -36,5 +71,5 @@ func seconds(d time.Duration) int64 {
 	if d < 0 {
 		return -1
 	}
-	return int64(d / time.Second)
+	return int64((d + time.Second - 1) / time.Second)
 }

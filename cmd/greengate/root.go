@@ -29,7 +29,7 @@ Start with:  greengate init mysite  and  greengate run --config mysite/group.yam
 		"the group `file`; also $GREENGATE_CONFIG")
 	root.AddCommand(
 		newInit(a), newRun(a), newCheck(a), newDevice(a), newStatus(a),
-		newExplain(a), newWatch(a), newShadow(a), newGPIO(a), newSchema(a), newVersion(a),
+		newExplain(a), newWatch(a), newShadow(a), newGPIO(a), newSpool(a), newCloud(a), newSchema(a), newVersion(a),
 	)
 	return root
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"path/filepath"
 	"sync"
 
 	"greengate/configs"
@@ -11,19 +10,22 @@ import (
 	"greengate/localshadow"
 )
 
+// shadowCopy bounds the second copy of the shadows, in bytes: all of them have one, since
+// there is nowhere else to get them from.
+const shadowCopy = 192 << 20
+
 // openShadows opens the store of the shadows and makes their service the target
 // of all rows to `shadow`.
 func (g *gateway) openShadows(c *configs.Config) (err error) {
-	g.shadowDB, err = sqlite.Open(sqlite.Options{
-		File: filepath.Join(c.Data, "shadows.db"), Migrations: localshadow.Migrations(), Log: g.log,
-		Queue: 2 * localshadow.DefaultBounds().Pending, Readers: 1,
-	})
+	g.shadowDB, err = g.openStore(c, "shadow", "shadows.db", sqlite.Options{
+		Migrations: localshadow.Migrations(), Queue: 2 * localshadow.DefaultBounds().Pending,
+	}, sqlite.Keep{MaxCopy: shadowCopy, Newer: localshadow.NewerColumn(), Mend: localshadow.Mend})
 	if err != nil {
 		return err
 	}
 	out := newDoor(g.router, message.Endpoint{Kind: message.Shadow})
 	g.shadows, err = localshadow.New(localshadow.Options{
-		DB:      g.shadowDB,
+		DB:      g.shadowDB.DB,
 		Publish: func(topic string, payload []byte) { out.publish(topic, payload, 1) },
 		Known:   func(thing string) bool { return !g.current().shadowless[thing] },
 		Log:     g.log,

@@ -48,15 +48,14 @@ func writeStatus(out io.Writer, s *client.Status) error {
 	fmt.Fprintf(w, "group\t%s, core %s, greengate %s, up %s\n", s.Group, s.Core, s.Version, up)
 	fmt.Fprintf(w, "table\t%d rows, generation %d of %s, loaded %s\n", s.Config.Rows, s.Config.Generation, s.Config.File, clock(s.Config.LoadedAt))
 	fmt.Fprintf(w, "listens\t%s\n", listeners(s.Listeners))
-	fmt.Fprintf(w, "cloud\t%s\n", cloudWord(s.Cloud))
+	fmt.Fprintf(w, "cloud\t%s\n", cloudLine(&s.Cloud, time.Now()))
 	l := s.Ledger
 	fmt.Fprintf(w, "messages\t%d accepted = %d delivered + %d refused + %d expired + %d dropped + %d waiting\n",
 		l.Accepted, l.Delivered, l.Refused, l.Expired, l.Dropped, l.Waiting)
 	writeReasons(w, "refused", s.Refusals)
 	writeReasons(w, "dropped", s.Drops)
-	if s.Cloud.Configured || s.Spool.Messages > 0 {
-		fmt.Fprintf(w, "spool\t%d messages, %d bytes, oldest %s\n", s.Spool.Messages, s.Spool.Bytes,
-			time.Duration(s.Spool.OldestSeconds)*time.Second)
+	if s.Cloud.Configured {
+		fmt.Fprintf(w, "spool\t%s\n", spoolLine(&s.Spool, s.Cloud.Connected))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -199,14 +198,34 @@ func listeners(list []client.Address) string {
 	return strings.Join(words, ", ")
 }
 
-func cloudWord(c client.Cloud) string {
-	switch {
-	case !c.Configured:
+func cloudLine(c *client.Cloud, now time.Time) string {
+	if !c.Configured {
 		return "not configured"
-	case c.Connected:
-		return "connected"
 	}
-	return "not connected"
+	return cloudWords(c, now)
+}
+
+// spoolLine tells what waits for the cloud and what comes of it.
+func spoolLine(s *client.Spool, connected bool) string {
+	text := "nothing waits"
+	if s.Messages > 0 {
+		text = fmt.Sprintf("%s, %s, oldest %s", counted(s.Messages, "message"), size(s.Bytes), span(s.OldestSeconds))
+		switch {
+		case s.DrainedInSeconds < 0:
+			text += "; more comes in than may go out"
+		case connected:
+			text += "; drained in about " + span(s.DrainedInSeconds)
+		default:
+			text += "; drained about " + span(s.DrainedInSeconds) + " after the cloud is back"
+		}
+		if s.FullInSeconds >= 0 {
+			text += "; full in about " + span(s.FullInSeconds)
+		}
+	}
+	if s.Quarantined > 0 {
+		text += fmt.Sprintf("; %d in quarantine", s.Quarantined)
+	}
+	return text
 }
 
 // clock writes a time as the reader's wall shows it.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +21,7 @@ import (
 // which what goes up waits. It is the target of all rows to `cloud`.
 type uplink struct {
 	g     *gateway
-	db    *sqlite.DB
+	db    *sqlite.Kept
 	spool *telemetry.Spool
 	link  *cloud.Link
 	port  *router.Port // of what comes down; the goroutine that reads has it
@@ -42,9 +41,8 @@ func (g *gateway) openUplink(c *configs.Config) (err error) {
 	}
 	u := &uplink{g: g, cells: map[string]*router.Cell{}, port: g.router.Port(message.Endpoint{Kind: message.Cloud})}
 	g.uplink = u
-	u.db, err = sqlite.Open(sqlite.Options{
-		File: filepath.Join(c.Data, "spool.db"), Migrations: telemetry.Migrations(), Log: g.log, Queue: 4096,
-	})
+	u.db, err = g.openStore(c, "spool", "spool.db",
+		sqlite.Options{Migrations: telemetry.Migrations(), Queue: 4096, Readers: 3}, sqlite.Keep{Mend: telemetry.Mend})
 	if err != nil {
 		return err
 	}
@@ -52,7 +50,7 @@ func (g *gateway) openUplink(c *configs.Config) (err error) {
 		return inputError{err}
 	}
 	u.spool, err = telemetry.New(telemetry.Options{
-		DB: u.db, Link: spoolLink{u.link}, MaxSize: c.Cloud.Spool.MaxSize, Reserve: diskReserve, Free: telemetry.FreeBytes(c.Data),
+		DB: u.db.DB, Link: spoolLink{u.link}, MaxSize: c.Cloud.Spool.MaxSize, Reserve: diskReserve, Free: telemetry.FreeBytes(c.Data),
 		Settled: u.settled, Rate: float64(c.Cloud.Rate.Messages), Synced: telemetry.KernelSync, Log: g.log,
 	})
 	if err != nil {
@@ -75,7 +73,7 @@ func (u *uplink) linkOptions(c *configs.Config) cloud.Options {
 		Certificate: c.Cloud.Certificate, Key: c.Cloud.Key, CA: c.Cloud.CA,
 		Version: version, Proxy: c.Cloud.Proxy, KeepAlive: c.Cloud.KeepAlive,
 		Rate:          cloud.Rate{Messages: c.Cloud.Rate.Messages, Bytes: c.Cloud.Rate.Bytes},
-		Subscriptions: func() []cloud.Subscription { return cloudFilters(u.g.current().config) },
+		Subscriptions: func() []cloud.Subscription { return u.g.current().filters },
 		Receive:       u.receive,
 		Clock: func() cloud.Clock {
 			now, floor, plausible := u.g.authority.Time()
@@ -227,13 +225,6 @@ func (u *uplink) settled(s telemetry.Settlement) {
 		verdict = router.Expired
 	}
 	u.g.router.SettleMany(cell, verdict, router.Reason(s.Reason), s.N)
-}
-
-// close closes the spool of a gateway that never ran.
-func (u *uplink) close() {
-	if u != nil && u.db != nil {
-		_ = u.db.Close() // of one that ran, Run has told the error
-	}
 }
 
 // spoolLink is the connection as the spool asks it.

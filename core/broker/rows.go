@@ -233,14 +233,14 @@ func (b *Broker) forgetSession(s *session) {
 	}
 	s.stored = 0
 	thing := s.thing
-	b.store.do(func(tx *sqlite.Tx) error {
+	b.store.do(op{run: func(tx *sqlite.Tx) error {
 		for _, table := range []string{"sessions", "subscriptions", "queue"} {
 			if err := tx.Exec("DELETE FROM "+table+" WHERE thing = ?", thing); err != nil {
 				return err
 			}
 		}
 		return nil
-	}, nil)
+	}})
 }
 
 // rememberSubscriptions writes new subscriptions of a session that is kept, and

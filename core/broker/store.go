@@ -45,6 +45,7 @@ type store struct {
 	now   []op
 	fault error // of the last commit; nil when it was good
 	since time.Time
+	lost  int // changes that were given up since
 }
 
 // lazy is a message that is written unless it is acknowledged in time.
@@ -54,10 +55,23 @@ type lazy struct {
 	p   *pending
 }
 
-// op is one change of the database. done runs after the commit.
+// op is one change of the database.
 type op struct {
 	run  func(tx *sqlite.Tx) error
-	done func()
+	done func() // runs after the commit; nil: nobody waits
+	// safe: done says that the change is on disk, so that it waits until that is so.
+	// Otherwise it runs even if the disk has failed, and the change is made later.
+	safe bool
+	key  key // of ops with the same key only the last counts; zero: it counts by itself
+	// undoes: it takes away what the op before it with this key brings, and is needless
+	// if that was never written.
+	undoes bool
+}
+
+// key names the row that an op writes.
+type key struct {
+	n     int64  // of the queue
+	topic string // of a retained message
 }
 
 func newStore(db *sqlite.DB, log *slog.Logger) *store {
@@ -68,15 +82,15 @@ func newStore(db *sqlite.DB, log *slog.Logger) *store {
 }
 
 // do has a change written with the next group.
-func (st *store) do(run func(tx *sqlite.Tx) error, done func()) {
+func (st *store) do(o op) {
 	if st == nil {
-		if done != nil {
-			done()
+		if o.done != nil {
+			o.done()
 		}
 		return
 	}
 	st.mu.Lock()
-	st.now = append(st.now, op{run, done})
+	st.now = append(st.now, o)
 	st.mu.Unlock()
 	st.poke()
 }
@@ -111,7 +125,7 @@ func (st *store) keep(s *session, p *pending, atOnce bool) {
 func (st *store) save(s *session, p *pending) {
 	p.disk = written
 	row := rowOf(s.thing, p)
-	st.now = append(st.now, op{row.insert, func() {
+	st.now = append(st.now, op{key: key{n: p.n}, safe: true, run: row.insert, done: func() {
 		s.mu.Lock()
 		r := p.receipt
 		p.receipt = nil
@@ -125,17 +139,16 @@ func (st *store) save(s *session, p *pending) {
 // forget takes a message off the disk that was, or is about to be, written. The
 // caller holds s.mu.
 func (st *store) forget(n int64) {
-	st.do(func(tx *sqlite.Tx) error { return tx.Exec("DELETE FROM queue WHERE n = ?", n) }, nil)
+	st.do(op{key: key{n: n}, undoes: true, run: func(tx *sqlite.Tx) error { return tx.Exec("DELETE FROM queue WHERE n = ?", n) }})
 }
 
-// Run writes until ctx is cancelled, and then what is left.
+// run writes until ctx is cancelled, and then what is left, if the disk takes it.
 func (st *store) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
 		ops, next := st.gather(ctx.Err() != nil)
-		if len(ops) > 0 {
-			st.commit(ops)
+		if len(ops) > 0 && (st.commit(ops) || ctx.Err() == nil) {
 			continue
 		}
 		if ctx.Err() != nil {
@@ -183,60 +196,14 @@ func (st *store) gather(all bool) (ops []op, next time.Duration) {
 	return ops, next
 }
 
-// commit writes a list as one function of a group, and waits for it. A disk that
-// fails is a fault, and not the end: what it does not take stays in memory.
-func (st *store) commit(ops []op) {
-	err := st.db.Update(context.Background(), func(tx *sqlite.Tx) error {
-		for _, o := range ops {
-			if o.run == nil {
-				continue
-			}
-			if err := o.run(tx); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	st.mu.Lock()
-	if (err == nil) != (st.fault == nil) {
-		st.since = time.Now()
-		if err != nil {
-			st.log.Error("sessions cannot be written to disk; they are kept in memory", "err", err)
-		} else {
-			st.log.Info("sessions are written to disk again")
-		}
-	}
-	st.fault = err
-	st.mu.Unlock()
-	for _, o := range ops {
-		if o.done != nil {
-			o.done()
-		}
-	}
-}
-
-// wait has a change written and waits until it is on disk.
+// wait has a change written and waits until it is on disk, or the disk has failed.
 func (st *store) wait(run func(tx *sqlite.Tx) error) {
 	if st == nil {
 		return
 	}
 	written := make(chan struct{})
-	st.do(run, func() { close(written) })
+	st.do(op{run: run, done: func() { close(written) }})
 	<-written
-}
-
-// Faults says what a person has to look at; nothing when all is well.
-func (b *Broker) Faults() []string {
-	st := b.store
-	if st == nil {
-		return nil
-	}
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.fault == nil {
-		return nil
-	}
-	return []string{"sessions are not written to disk since " + st.since.Format(time.RFC3339) + ": " + st.fault.Error()}
 }
 
 // hold makes a session's message durable, when the session is.
@@ -264,14 +231,16 @@ func (s *session) free(p *pending) {
 func (st *store) retain(m *message.Message, done func()) {
 	if len(m.Payload) == 0 {
 		topic := m.Topic
-		st.do(func(tx *sqlite.Tx) error { return tx.Exec("DELETE FROM retained WHERE topic = ?", topic) }, done)
+		st.do(op{key: key{topic: topic}, safe: true, done: done, run: func(tx *sqlite.Tx) error {
+			return tx.Exec("DELETE FROM retained WHERE topic = ?", topic)
+		}})
 		return
 	}
 	source, properties, expires := m.Source.String(), propertiesText(m.Properties), expiryOf(m.Expires)
-	st.do(func(tx *sqlite.Tx) error {
+	st.do(op{key: key{topic: m.Topic}, safe: true, done: done, run: func(tx *sqlite.Tx) error {
 		return tx.Exec("INSERT INTO retained (topic, source, qos, payload, properties, expires) VALUES (?, ?, ?, ?, ?, ?)"+
 			" ON CONFLICT (topic) DO UPDATE SET source = excluded.source, qos = excluded.qos, payload = excluded.payload,"+
 			" properties = excluded.properties, expires = excluded.expires",
 			m.Topic, source, int64(m.QoS), m.Payload, properties, expires)
-	}, done)
+	}})
 }

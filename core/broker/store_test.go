@@ -17,12 +17,14 @@ type disk struct {
 	t    *testing.T
 	file string
 	stop func()
+	// maxBytes is the room on it; 0: more than enough.
+	maxBytes int64
 }
 
 // open runs the database and returns what puts a broker on it.
 func (d *disk) open() func(*broker.Options) {
 	d.t.Helper()
-	db, err := sqlite.Open(sqlite.Options{File: d.file, Migrations: broker.Migrations(), Log: slog.New(slog.DiscardHandler)})
+	db, err := sqlite.Open(sqlite.Options{File: d.file, Migrations: broker.Migrations(), Log: slog.New(slog.DiscardHandler), MaxBytes: d.maxBytes})
 	if err != nil {
 		d.t.Fatal(err)
 	}

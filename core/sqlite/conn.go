@@ -66,13 +66,35 @@ func openConn(file string, r role) (*conn, error) {
 	case migrates:
 		q.Set("_foreign_keys", "off")
 	}
-	dsn := "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + q.Encode()
+	dsn := uri(file, q)
 	raw, err := (&sqlite3.SQLiteDriver{}).Open(dsn)
 	if err != nil {
 		return nil, classify(err)
 	}
 	c := &conn{raw: raw.(*sqlite3.SQLiteConn), stmts: make(map[string]*stmt)}
 	if err := cmp.Or(c.exec(settings), c.verify(r)); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+// uri names a file and how it is opened.
+func uri(file string, q url.Values) string {
+	return "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + q.Encode()
+}
+
+// openDamaged opens a database in memory with the file attached as "damaged", for
+// reading: only so can SQLite be told, before it looks at the file, that it may go on
+// with those tables whose definitions it can read.
+func openDamaged(file string) (*conn, error) {
+	raw, err := (&sqlite3.SQLiteDriver{}).Open(":memory:?_mutex=no")
+	if err != nil {
+		return nil, classify(err)
+	}
+	c := &conn{raw: raw.(*sqlite3.SQLiteConn), stmts: make(map[string]*stmt)}
+	err = c.exec("PRAGMA writable_schema=ON; PRAGMA cell_size_check=ON; PRAGMA trusted_schema=OFF;" +
+		" ATTACH " + literal(uri(file, url.Values{"mode": {"ro"}})) + " AS damaged; PRAGMA query_only=ON")
+	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil

@@ -165,8 +165,8 @@ func TestClassify(t *testing.T) {
 		if !errors.Is(err, c.want) || !errors.As(err, new(sqlite3.Error)) {
 			t.Errorf("%v (%d) is %v, want %v and the original", c.err, c.err.Code, err, c.want)
 		}
-		if ofDisk(err) == (c.want == ErrConstraint) {
-			t.Errorf("%v: ofDisk is wrong", err)
+		if OfDisk(err) == (c.want == ErrConstraint) {
+			t.Errorf("%v: OfDisk is wrong", err)
 		}
 	}
 	if err := classify(errMine); err != errMine {

@@ -86,9 +86,9 @@ func kindOf(e sqlite3.Error) error {
 	return nil
 }
 
-// ofDisk reports whether err tells about the disk or the file rather than about
-// what one function did.
-func ofDisk(err error) bool {
+// OfDisk reports whether err tells about the disk or the file rather than about
+// what one function did: the same function may work later.
+func OfDisk(err error) bool {
 	for _, kind := range []error{ErrFull, ErrReadOnly, ErrIO, ErrBusy, ErrCorrupt} {
 		if errors.Is(err, kind) {
 			return true

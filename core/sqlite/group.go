@@ -28,6 +28,7 @@ type groups struct {
 	careful bool          // the last group had a function to undo: expect another
 	failure error         // that the disk gave for a part of this group
 	refused bool          // a transaction of this group could not begin or commit
+	wrote   bool          // a function since the last commit that counted may have changed something
 	took    bool          // one could
 	pause   time.Duration // after the next failure
 }
@@ -203,10 +204,14 @@ func (w *groups) commit(jobs []job) bool {
 	if err == nil {
 		w.db.stats.commits.Add(1)
 		w.took = true
+		if w.wrote { // after the commit: a copy that counted before it may lack it
+			w.wrote = false
+			w.db.stats.writes.Add(1)
+		}
 		return true
 	}
 	w.rollback()
-	if !ofDisk(err) && len(jobs) > 1 {
+	if !OfDisk(err) && len(jobs) > 1 {
 		return false
 	}
 	w.refuse(jobs, err)
@@ -236,7 +241,7 @@ func (w *groups) fail(jobs []job, err error) {
 			jobs[i].err = err
 		}
 	}
-	if ofDisk(err) {
+	if OfDisk(err) {
 		w.failure = err
 	}
 	w.db.stats.failedCommits.Add(1)
@@ -253,6 +258,7 @@ func (w *groups) call(j *job) (wrote, lost bool) {
 			j.err = fmt.Errorf("panic in a function of a group: %v\n%s", p, debug.Stack())
 		}
 		wrote = tx.wrote
+		w.wrote = w.wrote || wrote
 		if tx.failed != nil && !w.conn.inTx() {
 			lost = true
 			j.err = cmp.Or(j.err, tx.failed)

@@ -48,7 +48,12 @@ func readMigrations(files fs.FS) ([]migration, error) {
 
 // version returns the version of the schema, which is 0 before the first migration.
 func (c *conn) version() (int, error) {
-	text, err := c.text("PRAGMA user_version")
+	return c.versionOf("main")
+}
+
+// versionOf is version of an attached database.
+func (c *conn) versionOf(schema string) (int, error) {
+	text, err := c.text("PRAGMA " + schema + ".user_version")
 	if err != nil {
 		return 0, err
 	}

@@ -24,6 +24,13 @@
 // What SQLite cannot see, this package cannot see either: a bit that flips inside
 // the value of a row is no damage to the structure. Who must know it keeps a
 // checksum in the row.
+//
+// # Damage
+//
+// OpenKept opens a DB that keeps a second copy beside the file. A damaged, unreadable
+// or missing file is set aside and restored from the copy and from what can still be
+// read; kept.go makes the copies, recovery.go decides and swaps, build.go and
+// salvage.go make the restored database.
 package sqlite
 
 import (
@@ -183,13 +190,17 @@ func (db *DB) Created() bool { return db.created }
 // Run commits what is written until ctx is cancelled. It then refuses what comes,
 // commits what was accepted, and closes the database. A disk that fails does not
 // end it: see Write. The error is that of closing, or that Run was called twice.
-func (db *DB) Run(ctx context.Context) error {
+func (db *DB) Run(ctx context.Context) error { return db.serve(ctx, func() {}) }
+
+// serve is Run, with what is to be done when all is committed, before the end.
+func (db *DB) serve(ctx context.Context, last func()) error {
 	if !db.owned.CompareAndSwap(false, true) {
 		return fmt.Errorf("run the database %s: %w", db.o.File, ErrClosed)
 	}
 	stop := context.AfterFunc(ctx, db.queue.seal)
 	defer stop()
 	newGroups(db).run()
+	last()
 	return db.close()
 }
 

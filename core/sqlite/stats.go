@@ -44,6 +44,8 @@ const quiet = time.Minute
 // counters are what Stats shows; the writer counts.
 type counters struct {
 	commits, functions, failed, failedCommits atomic.Uint64
+	// writes counts the commits that may have changed something.
+	writes atomic.Uint64
 
 	mu      sync.Mutex
 	failure error     // guarded by mu

@@ -122,6 +122,57 @@ func (w *walScan) scan(in io.Reader) error {
 	}
 }
 
+// mendWAL makes a WAL that checkWAL finds damaged readable up to its end, for who
+// wants to read what is left: it writes anew the checksums of the frames, up to the
+// last one that goes on from the frame before it. A page that is damaged stays so.
+// What it cannot read or write stays as it is. It reports whether the WAL is damaged.
+func mendWAL(file string) (damaged bool) {
+	if err := checkWAL(file); !errors.Is(err, ErrCorrupt) {
+		return false
+	}
+	f, err := os.OpenFile(file, os.O_RDWR, 0)
+	if err != nil {
+		return true
+	}
+	defer f.Close()
+	head := make([]byte, walHeaderSize)
+	if _, err := io.ReadFull(f, head); err != nil {
+		return true
+	}
+	w, ok := parseWAL(head)
+	if !ok {
+		return true
+	}
+	size := int64(walFrameSize + w.pageSize)
+	frame := make([]byte, size)
+	last, before := int64(0), w.sum
+	each := func(do func(n int64)) {
+		for n := int64(0); ; n++ {
+			if _, err := f.ReadAt(frame, walHeaderSize+n*size); err != nil {
+				return
+			}
+			do(n)
+		}
+	}
+	each(func(n int64) {
+		if binary.BigEndian.Uint64(frame[8:]) == w.salt && w.sumFrame(before, frame) == sumAt(frame[16:]) {
+			last = n + 1
+		}
+		before = sumAt(frame[16:])
+	})
+	each(func(n int64) {
+		if n >= last {
+			return
+		}
+		binary.BigEndian.PutUint64(frame[8:], w.salt)
+		w.sum = w.sumFrame(w.sum, frame)
+		binary.BigEndian.PutUint32(frame[16:], w.sum[0])
+		binary.BigEndian.PutUint32(frame[20:], w.sum[1])
+		_, _ = f.WriteAt(frame[:walFrameSize], walHeaderSize+n*size)
+	})
+	return true
+}
+
 func (w *walScan) sumFrame(s walSum, frame []byte) walSum {
 	return s.add(w.order, frame[:walFrameSummed]).add(w.order, frame[walFrameSize:])
 }

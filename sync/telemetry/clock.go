@@ -24,8 +24,8 @@ type Stamp struct {
 	Seq   int64
 }
 
-// step is how far wall clock and monotonic clock may drift apart in a second; more is
-// somebody who set the clock. NTP slews by 0.5 ms a second.
+// step is how far wall clock and monotonic clock may drift apart between two looks;
+// more is somebody who set the clock. NTP slews by 0.5 ms a second.
 const step = 500 * time.Millisecond
 
 // boot is the time from one start of the gateway to the next.

@@ -17,7 +17,7 @@ func (w *write) find(tx *sqlite.Tx, e *entry) (bool, error) {
 			return false, err
 		}
 		r.pending = 0
-		if _, err := r.look(tx); err != nil {
+		if err := r.look(tx); err != nil {
 			return false, err
 		}
 	}
@@ -103,7 +103,7 @@ func (w *write) evictLane(tx *sqlite.Tx, lane laneID, want int64, reason string,
 			}
 		}
 		if len(w.taken) > gone {
-			if _, err := w.room.look(tx); err != nil {
+			if err := w.room.look(tx); err != nil {
 				return err
 			}
 		}

@@ -15,9 +15,11 @@ const (
 // Faults says what is wrong, in words for an operator. None: nil.
 func (s *Spool) Faults() (faults []string) {
 	add := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
-	db := s.o.DB.Stats()
-	if db.Failure != nil {
-		add("the spool cannot write since %s: %v; devices wait for their acknowledgements", db.Since.Format(time.RFC3339), db.Failure)
+	s.intake.mu.Lock()
+	failure, since := s.intake.failure, s.intake.since
+	s.intake.mu.Unlock()
+	if failure != nil {
+		add("the spool cannot write since %s: %v; devices wait for their acknowledgements", since.Format(time.RFC3339), failure)
 	}
 	s.mu.Lock()
 	disk, waiting := s.bounds, int64(0)
@@ -34,7 +36,7 @@ func (s *Spool) Faults() (faults []string) {
 	flights := len(s.up.flights)
 	s.mu.Unlock()
 	forecast := s.stats.forecast(waiting, disk, s.o.Rate)
-	if disk.limit > 0 && float64(disk.used) >= nearlyFull*float64(disk.limit) {
+	if (disk.limit > 0 || disk.reserved) && float64(disk.used) >= nearlyFull*float64(disk.limit) {
 		text := fmt.Sprintf("the spool is %d%% full", min(100, disk.used*100/max(1, disk.limit)))
 		if disk.reserved {
 			text += ", since the disk has only its reserve left"

@@ -159,17 +159,27 @@ func (u *uploader) cut(it *item) *cut {
 	return c
 }
 
-// suspect returns the first message that is to be sent alone. The caller holds s.mu.
-func (u *uploader) suspect() *item {
+// suspect returns the message that is to be sent alone next: the first one, but after
+// those that have not been blamed yet. The caller holds s.mu.
+func (u *uploader) suspect() (blamed *item) {
 	if len(u.cuts) == 0 {
 		return nil
 	}
+	var behind map[streamKey]bool // one that has been blamed
 	for _, q := range u.queues {
 		for _, it := range q.items {
-			if c := u.cuts[it.seq]; c != nil && c.n >= suspectAfter {
+			c := u.cuts[it.seq]
+			switch {
+			case c == nil || c.n < suspectAfter || behind[it.stream()]:
+			case c.blame == 0:
 				return it
+			default:
+				if blamed == nil {
+					blamed, behind = it, map[streamKey]bool{}
+				}
+				behind[it.stream()] = true
 			}
 		}
 	}
-	return nil
+	return blamed
 }

@@ -39,11 +39,16 @@ type intake struct {
 	mu      sync.Mutex
 	seq     int64 // the last given
 	staged  []entry
-	bytes   int64 // of staged, and of those in a function
+	spare   []entry // the memory of a batch that is done
+	bytes   int64   // of staged, and of those in a function
 	count   int
-	waits   bool // a function waits for its turn
+	waits   bool          // a function waits for its turn, or for the end of a pause
+	pause   time.Duration // after the last failure
 	started bool
 	stopped bool
+	over    bool          // what cannot be written now never will be
+	failure error         // that the disk gave
+	since   time.Time     // of failure
 	empty   chan struct{} // closed by stop when nothing is left
 
 	// Owned by the functions of the database.
@@ -57,10 +62,16 @@ const (
 	maxTakenBytes = 1 << 20
 )
 
+// Between two tries on a disk that fails.
+const (
+	firstRetry = 20 * time.Millisecond
+	lastRetry  = time.Second
+)
+
 // Put spools m, and returns without waiting for the disk. stored is called once, in
 // the order of the calls of Put, when the message is on the disk. A disk that fails is
-// tried again until it works, and stored waits; it gets an error only when the database
-// has closed. A message that a bound gives up has been dealt with: its stored gets nil.
+// tried again until it works, and stored waits; it gets an error only when the gateway
+// ends before. A message that a bound gives up has been dealt with: its stored gets nil.
 // Options.Settled is told once what became of the message, in this run or a later one.
 //
 // Neither stored nor Settled may block or call Put. An error of Put means that
@@ -190,8 +201,26 @@ func (in *intake) stop(patience time.Duration) {
 	}
 	select {
 	case <-empty:
+		return
 	case <-time.After(patience):
 	}
+	in.mu.Lock()
+	in.over = true
+	rest := in.staged
+	in.staged = nil
+	in.mu.Unlock()
+	in.fail(rest, ErrStopped)
+}
+
+// fail tells that messages will not be on the disk.
+func (in *intake) fail(batch []entry, err error) {
+	told := ends{}
+	for i := range batch {
+		batch[i].stored(err)
+		told[end{batch[i].route, Dropped, ReasonNotStored}]++
+	}
+	told.tell(in.s)
+	in.settle(batch)
 }
 
 // take gives a function what has gathered, as much as is good for one.
@@ -206,7 +235,7 @@ func (in *intake) take() []entry {
 	}
 	taken := in.staged[:n:n]
 	if n == len(in.staged) {
-		in.staged = nil
+		in.staged, in.spare = in.spare, nil
 	} else {
 		in.staged = in.staged[n:]
 	}
@@ -214,21 +243,44 @@ func (in *intake) take() []entry {
 	return taken
 }
 
-// giveBack puts what a function took in front again, to be tried anew.
-func (in *intake) giveBack(batch []entry) {
+// giveBack puts what a function took in front again, to be tried anew after a pause.
+// It returns false when there is no time left for that.
+func (in *intake) giveBack(batch []entry, err error) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if in.over {
+		return false
+	}
+	if in.failure == nil {
+		in.failure, in.since = err, time.Now()
+	}
 	in.staged = slices.Concat(batch, in.staged)
-	in.schedule()
+	if in.waits {
+		return true // for the next group already; its failure comes back here
+	}
+	in.waits = true
+	in.pause = min(max(firstRetry, 2*in.pause), lastRetry)
+	time.AfterFunc(in.pause, func() {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.waits = false
+		in.schedule()
+	})
+	return true
 }
 
-// settle counts messages out.
+// settle counts messages out that have been told of; batch is not to be used again.
 func (in *intake) settle(batch []entry) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.pause, in.failure = 0, nil
 	in.count -= len(batch)
 	for i := range batch {
 		in.bytes -= batch[i].size()
+	}
+	clear(batch)
+	if in.spare == nil && cap(batch) <= maxTaken {
+		in.spare = batch[:0]
 	}
 	if in.count == 0 && in.empty != nil {
 		close(in.empty)

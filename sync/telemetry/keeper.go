@@ -8,9 +8,8 @@ import (
 )
 
 const (
-	keepEvery  = time.Second
-	sweepEvery = 5 // ticks
-	sweepRows  = 2500
+	keepEvery = 5 * time.Second
+	sweepRows = 2500 // that are looked at together
 )
 
 // keep does what is due by time: it looks at the clocks, counts rates, and has the
@@ -18,8 +17,8 @@ const (
 func (s *Spool) keep(ctx context.Context) {
 	ticker := time.NewTicker(keepEvery)
 	defer ticker.Stop()
-	var swept [lanes]int64
-	for n := 1; ; n++ {
+	var sweeps [lanes]sweep
+	for {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -32,46 +31,70 @@ func (s *Spool) keep(ctx context.Context) {
 				s.log.Error("The right time of this boot could not be kept", "err", err)
 			}
 		}
-		if n%sweepEvery != 0 {
-			continue
-		}
 		for lane := range lanes {
-			if err := s.sweep(ctx, lane, &swept[lane]); err != nil && ctx.Err() == nil {
+			if err := s.sweep(ctx, lane, &sweeps[lane]); err != nil && ctx.Err() == nil {
 				s.log.Error("The spool cannot be read", "err", err)
 			}
 		}
 	}
 }
 
+// sweep is how far the look for expired rows has come in a lane.
+type sweep struct {
+	from  int64
+	timed bool // this round has met a row with a time to live
+}
+
+// piece is what one look at a part of a lane has found.
+type piece struct {
+	seen, timed, expired int
+	last                 int64
+}
+
 // sweep has the expired rows leave: as many as there are at the head of the lane, and
-// those of the part that comes after *from, which moves on and begins again at the end.
-// So each row is met, soon where all have the same time, later where they have not, at
-// the cost of a fixed number of rows.
-func (s *Spool) sweep(ctx context.Context, lane laneID, from *int64) error {
+// those of a part that moves on and begins again at the end. So each row is met, soon
+// where all have the same time to live, later where they have not, at the cost of a fixed
+// number of rows.
+func (s *Spool) sweep(ctx context.Context, lane laneID, w *sweep) error {
+	s.mu.Lock()
+	idle := !s.timed[lane] || s.waiting[lane].messages == 0
+	if w.from == 0 && !idle {
+		s.timed[lane], w.timed = false, false // until a row or a new message says otherwise
+	}
+	s.mu.Unlock()
+	if idle {
+		return nil
+	}
 	for head := int64(0); ; {
-		seen, gone, last, err := s.expire(ctx, lane, head)
+		p, err := s.expire(ctx, lane, head)
 		if err != nil {
 			return err
 		}
-		if head = last; seen < sweepRows || gone < seen {
-			*from = max(*from, head)
+		w.timed = w.timed || p.timed > 0
+		head = p.last
+		if p.seen < sweepRows || p.expired < p.seen {
+			w.from = max(w.from, head)
 			break
 		}
 	}
-	seen, _, last, err := s.expire(ctx, lane, *from)
-	if *from = last; seen < sweepRows {
-		*from = 0
+	p, err := s.expire(ctx, lane, w.from)
+	w.from, w.timed = p.last, w.timed || p.timed > 0
+	if p.seen < sweepRows {
+		w.from = 0
 	}
+	s.mu.Lock()
+	s.timed[lane] = s.timed[lane] || w.timed || w.from > 0
+	s.mu.Unlock()
 	return err
 }
 
-// expire looks at one piece of a lane.
-func (s *Spool) expire(ctx context.Context, lane laneID, after int64) (seen, gone int, last int64, err error) {
+// expire looks at the rows of a lane after one.
+func (s *Spool) expire(ctx context.Context, lane laneID, after int64) (p piece, err error) {
 	type row struct {
 		seq, route, size int64
 	}
 	var expired []row
-	last = after
+	p.last = after
 	err = s.view(ctx, func(tx *sqlite.Tx) error {
 		rows, err := tx.Query(lane.sql().ages, after, sweepRows)
 		if err != nil {
@@ -84,7 +107,10 @@ func (s *Spool) expire(ctx context.Context, lane laneID, after int64) (seen, gon
 			if err := rows.Scan(&r.seq, &r.route, &mono, &wall, &ttl, &flags, &r.size); err != nil {
 				return err
 			}
-			seen, last = seen+1, r.seq
+			p.seen, p.last = p.seen+1, r.seq
+			if ttl > 0 {
+				p.timed++
+			}
 			if s.expired(r.seq, mono, wall, ttl, flags) {
 				expired = append(expired, r)
 			}
@@ -99,5 +125,6 @@ func (s *Spool) expire(ctx context.Context, lane laneID, after int64) (seen, gon
 			s.leaving.add(leave{r.seq, lane, r.size, "", end{s.routeByID(r.route), Expired, ReasonTTL}})
 		}
 	})
-	return seen, len(expired), last, err
+	p.expired = len(expired)
+	return p, err
 }

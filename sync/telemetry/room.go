@@ -37,18 +37,18 @@ func (r *room) measure(s *Spool, tx *sqlite.Tx) error {
 	if err := tx.QueryRow("SELECT page_size FROM pragma_page_size").Scan(&r.page); err != nil {
 		return err
 	}
-	file, err := r.look(tx)
-	if err != nil {
+	if err := r.look(tx); err != nil {
 		return err
 	}
-	r.limit = limitOf(s.o.MaxSize, s.o.DB.Stats().WALBytes)
+	disk := s.o.DB.Stats()
+	r.limit = limitOf(s.o.MaxSize, disk.WALBytes)
 	reserved := false
 	if s.o.Free != nil && s.o.Reserve > 0 {
 		free, err := s.o.Free()
 		if err != nil {
 			return err
 		}
-		if most := file + free - s.o.Reserve; most < r.limit {
+		if most := disk.FileBytes + free - s.o.Reserve; most < r.limit {
 			r.limit, reserved = most, true
 		}
 	}
@@ -58,12 +58,12 @@ func (r *room) measure(s *Spool, tx *sqlite.Tx) error {
 	return nil
 }
 
-// look reads how many pages are in use; it returns the bytes of the file.
-func (r *room) look(tx *sqlite.Tx) (file int64, err error) {
+// look reads how many pages are in use.
+func (r *room) look(tx *sqlite.Tx) error {
 	var pages, free int64
-	err = tx.QueryRow("SELECT p.page_count, f.freelist_count FROM pragma_page_count p, pragma_freelist_count f").Scan(&pages, &free)
+	err := tx.QueryRow("SELECT p.page_count, f.freelist_count FROM pragma_page_count p, pragma_freelist_count f").Scan(&pages, &free)
 	r.used = (pages - free) * r.page
-	return pages * r.page, err
+	return err
 }
 
 // cost is about how many bytes of pages a message takes.

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"sync/atomic"
@@ -126,8 +127,6 @@ type count struct{ messages, bytes int64 }
 
 func (c *count) add(d count) { c.messages += d.messages; c.bytes += d.bytes }
 
-func (c count) negated() count { return count{-c.messages, -c.bytes} }
-
 // route returns that of r, made or changed if need be. The caller holds s.mu.
 func (s *Spool) route(r *Route) (*route, error) {
 	known := s.routes[r.Key]
@@ -171,7 +170,7 @@ func (r *route) save(tx *sqlite.Tx) error {
 // loadRoutes reads the routes of which messages wait.
 func (s *Spool) loadRoutes(tx *sqlite.Tx) error {
 	rows, err := tx.Query(`SELECT r.id, r.key, r.settings, w.lane, w.messages, w.bytes
-		FROM waiting w JOIN routes r ON r.id = w.route WHERE w.messages > 0`)
+		FROM waiting w JOIN routes r ON r.id = w.route WHERE w.messages > 0 AND w.lane BETWEEN 0 AND 2`)
 	if err != nil {
 		return err
 	}
@@ -187,8 +186,10 @@ func (s *Spool) loadRoutes(tx *sqlite.Tx) error {
 		if r == nil {
 			r = &route{id: id, key: key}
 			read := Route{Key: key}
-			if err := json.Unmarshal([]byte(settings), &read); err != nil {
-				return fmt.Errorf("read the route %q: %w", key, err)
+			if err := cmp.Or(json.Unmarshal([]byte(settings), &read), read.Check()); err != nil {
+				// Damage that SQLite cannot see must not keep the gateway from starting.
+				s.log.Error("The settings of a route are damaged; its messages are sent without them", "route", key, "err", err)
+				read = Route{Key: key}
 			}
 			r.settings.Store(&read)
 			r.saved = &read

@@ -143,6 +143,7 @@ type Spool struct {
 	live      bool            // a route has a live share
 	waiting   [lanes]count    // on the disk
 	committed [lanes]int64    // highest seq on the disk
+	timed     [lanes]bool     // there may be rows with a time to live
 	held      map[int64]*item // rows that the uploader or the writer has in hand
 	reading   int             // Views that read rows: what they saw may have left since
 	ghosts    []int64         // left held while somebody was reading
@@ -172,6 +173,7 @@ func New(o Options) (*Spool, error) {
 		log:    o.Log.With("component", "telemetry"),
 		clock:  clock,
 		kick:   make(chan struct{}, 1),
+		timed:  [lanes]bool{true, true, true},
 		routes: map[string]*route{},
 		byID:   map[int64]*route{},
 		held:   map[int64]*item{},

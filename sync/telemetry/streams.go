@@ -93,11 +93,11 @@ func (st *streams) recall(tx *sqlite.Tx, hash int64, lane laneID) (stream, error
 	}
 	var s stream
 	err := tx.QueryRow("SELECT lane, last FROM streams WHERE hash = ?", hash).Scan(&s.lane, &s.last)
-	if err == nil {
+	if err == nil && s.lane >= 0 && s.lane < lanes {
 		s.last = max(s.last, st.unsure)
 		return s, nil
 	}
-	if !errors.Is(err, sqlite.ErrNoRows) {
+	if err != nil && !errors.Is(err, sqlite.ErrNoRows) {
 		return s, err
 	}
 	if st.added++; st.added >= tidyAfter {

@@ -45,7 +45,7 @@ const (
 	// unsent is the pause after a message that the link did not take.
 	unsent = 10 * time.Millisecond
 	// look is how often the uploader looks without being told.
-	look = time.Second
+	look = time.Minute
 )
 
 // run sends until ctx ends.

@@ -185,21 +185,13 @@ func (w *write) done(err error) {
 		return
 	}
 	w.undo()
-	if ofDisk(err) {
-		w.in.giveBack(w.batch)
+	if ofDisk(err) && w.in.giveBack(w.batch, err) {
 		return
 	}
 	if !errors.Is(err, sqlite.ErrClosed) {
 		s.log.Error("Messages could not be written", "messages", len(w.batch), "err", err)
 	}
-	w.in.settle(w.batch)
-	w.ends = ends{}
-	for i := range w.batch {
-		e := &w.batch[i]
-		e.stored(err)
-		w.ends[end{e.route, Dropped, ReasonNotStored}]++
-	}
-	w.ends.tell(s)
+	w.in.fail(w.batch, err)
 }
 
 // commit tells that the batch is on the disk, or given up.
@@ -218,13 +210,14 @@ func (w *write) commit() {
 		e := &w.batch[i]
 		s.committed[e.lane] = max(s.committed[e.lane], e.seq)
 		accepted.add(count{1, e.size()})
+		s.timed[e.lane] = s.timed[e.lane] || e.ttl > 0
 	}
 	s.mu.Unlock()
 	s.stats.accepted(accepted)
-	w.in.settle(w.batch)
 	for i := range w.batch {
 		w.batch[i].stored(nil)
 	}
 	w.ends.tell(s)
+	w.in.settle(w.batch)
 	s.wake()
 }

@@ -41,9 +41,11 @@ type Cloud struct {
 	Configured bool `json:"configured"`
 	Connected  bool `json:"connected"`
 	// While configured:
+	Endpoint       string     `json:"endpoint,omitempty"`     // host:port
 	Since          *time.Time `json:"since,omitempty"`        // connected, or not, since then
 	Error          string     `json:"error,omitempty"`        // of the last attempt that failed or connection that ended
 	NextAttempt    *time.Time `json:"next_attempt,omitempty"` // while not connected
+	Attempts       int        `json:"attempts"`               // that failed since the last connection
 	Session        bool       `json:"session"`                // the cloud remembered the last connection
 	Unacknowledged int        `json:"unacknowledged"`         // messages under way without PUBACK
 }

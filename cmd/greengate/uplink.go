@@ -165,8 +165,8 @@ func (u *uplink) Deliver(d *router.Delivery, h *router.Hop) (router.Verdict, rou
 	})
 	if err != nil {
 		way.cell.Settle(router.Dropped)
-		receipt.Done()
 		u.g.router.Note(router.Dropped, behind)
+		receipt.Fail() // its client is told, and sends it again
 	}
 	return router.Queued, ""
 }

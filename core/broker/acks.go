@@ -22,21 +22,42 @@ func (a *acks) full() bool { return len(a.waiting) >= receiveMax }
 // come.
 func (c *conn) answer(kind byte, id uint16, reason code, receipt *router.Receipt) {
 	d := c.port.Delivery()
+	a := answer{kind, id, reason, receipt}
 	c.mu.Lock()
 	if len(c.acks.waiting) == 0 && (receipt == nil || receipt.Complete()) {
-		if !c.dead && !c.closing.Load() {
-			c.grow()
-			c.out = appendAck(c.out, kind, id, reason, c.v5)
+		c.append(a)
+		if len(c.out) > 0 {
 			c.later(d)
 		}
 		c.mu.Unlock()
 		return
 	}
-	c.acks.waiting = append(c.acks.waiting, answer{kind, id, reason, receipt})
+	c.acks.waiting = append(c.acks.waiting, a)
 	c.mu.Unlock()
 	if receipt != nil {
 		receipt.Then(c.answerReady)
 	}
+}
+
+// append writes an answer. A message that a target could not take is refused; a
+// client of MQTT 3.1.1, which has no word for that, is cut, and sends it again.
+// The caller holds mu.
+func (c *conn) append(a answer) {
+	if c.dead || c.closing.Load() {
+		return
+	}
+	if a.receipt != nil && a.receipt.Failed() {
+		if !c.v5 {
+			go c.cut(quotaExceeded) // it takes mu
+			return
+		}
+		a.reason = quotaExceeded
+		if a.kind == typePubrec {
+			go c.sess.release(a.id) // an error in PUBREC ends the flow; s.mu comes before mu
+		}
+	}
+	c.grow()
+	c.out = appendAck(c.out, a.kind, a.id, a.reason, c.v5)
 }
 
 // answerReady sends the answers whose turn has come. It runs on the goroutine
@@ -50,10 +71,7 @@ func (c *conn) answerReady() {
 			break
 		}
 		n++
-		if !c.dead && !c.closing.Load() {
-			c.grow()
-			c.out = appendAck(c.out, a.kind, a.id, a.reason, c.v5)
-		}
+		c.append(a)
 	}
 	if n == 0 {
 		return

@@ -239,6 +239,24 @@ func TestAcknowledgedWhenSafe(t *testing.T) {
 	}
 }
 
+// A message that a target cannot take is not acknowledged: MQTT 5 is told so, a
+// client of 3.1.1 is cut.
+func TestNotSafe(t *testing.T) {
+	s := start(t, rows{{"*", "cloud", "cloud"}, {"*", "t", "*"}})
+	disk := durable{make(chan *router.Receipt, 10)}
+	s.router.Register(message.Cloud, disk)
+	five, old := s.connect("a", connectOptions{v5: true}), s.connect("b")
+	five.send("cloud", 1, "")
+	(<-disk.receipts).Fail()
+	if ack := five.expect(0x40); len(ack) < 3 || ack[2] != 0x97 {
+		t.Errorf("PUBACK % x", ack)
+	}
+	five.publish("t", 1, "goes on")
+	old.send("cloud", 1, "")
+	(<-disk.receipts).Fail()
+	old.closed()
+}
+
 func TestUnsubscribe(t *testing.T) {
 	s := start(t, everything)
 	a := s.connect("a", connectOptions{v5: true, persist: true, props: []byte{0x11, 0, 0, 0, 60}})

@@ -9,6 +9,8 @@ type Receipt struct {
 	// message to them: so it is not complete before the last of them has it.
 	open atomic.Int32
 	then atomic.Pointer[func()]
+
+	failed atomic.Bool
 }
 
 // Done gives the receipt of one target. It may be called from any goroutine,
@@ -18,6 +20,16 @@ func (r *Receipt) Done() {
 		r.fire()
 	}
 }
+
+// Fail gives the receipt of a target that could not take the message and that
+// nobody may believe to have it: the publish must not be acknowledged.
+func (r *Receipt) Fail() {
+	r.failed.Store(true)
+	r.Done()
+}
+
+// Failed tells whether a target has failed; ask once the receipt is complete.
+func (r *Receipt) Failed() bool { return r.failed.Load() }
 
 // Complete tells whether nobody holds the receipt any more. Once that is so it
 // stays so.

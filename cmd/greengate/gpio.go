@@ -31,18 +31,9 @@ func newGPIOList(a *app) *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		daemon, err := a.daemon()
-		if err != nil {
-			return err
-		}
-		list, err := daemon.Pins(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return a.printJSON(list)
-		}
-		return a.writePinList(list.GPIO)
+		return show(a, *asJSON,
+			func(d *client.Client) (client.PinList, error) { return d.Pins(cmd.Context()) },
+			func(list client.PinList) error { return a.writePinList(list.GPIO) })
 	})
 	return cmd
 }

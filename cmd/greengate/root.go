@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"greengate/core/admin/client"
 )
 
 // defaultConfig is where the Debian package keeps the group file.
@@ -46,6 +48,23 @@ func action(work func(cmd *cobra.Command, args []string) error) func(*cobra.Comm
 		}
 		return nil
 	}
+}
+
+// show asks the running daemon and prints its answer: as JSON, or as write has
+// it for a person.
+func show[T any](a *app, asJSON bool, ask func(*client.Client) (T, error), write func(T) error) error {
+	daemon, err := a.daemon()
+	if err != nil {
+		return err
+	}
+	answer, err := ask(daemon)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return a.printJSON(answer)
+	}
+	return write(answer)
 }
 
 // jsonFlag adds --json to cmd.

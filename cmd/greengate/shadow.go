@@ -118,18 +118,9 @@ func newShadowList(a *app) *cobra.Command {
 				return inputError{err}
 			}
 		}
-		daemon, err := a.daemon()
-		if err != nil {
-			return err
-		}
-		list, err := daemon.Shadows(cmd.Context(), thing)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return a.printJSON(list)
-		}
-		return a.writeShadowList(list.Shadows)
+		return show(a, *asJSON,
+			func(d *client.Client) (client.ShadowList, error) { return d.Shadows(cmd.Context(), thing) },
+			func(list client.ShadowList) error { return a.writeShadowList(list.Shadows) })
 	})
 	return cmd
 }

@@ -35,18 +35,9 @@ func newSpoolStats(a *app) *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		daemon, err := a.daemon()
-		if err != nil {
-			return err
-		}
-		st, err := daemon.SpoolStats(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return a.printJSON(st)
-		}
-		return writeSpoolStats(a.stdout, &st, time.Now())
+		return show(a, *asJSON,
+			func(d *client.Client) (client.SpoolStats, error) { return d.SpoolStats(cmd.Context()) },
+			func(st client.SpoolStats) error { return writeSpoolStats(a.stdout, &st, time.Now()) })
 	})
 	return cmd
 }

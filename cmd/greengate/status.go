@@ -22,18 +22,9 @@ func newStatus(a *app) *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		daemon, err := a.daemon()
-		if err != nil {
-			return err
-		}
-		s, err := daemon.Status(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return a.printJSON(s)
-		}
-		return writeStatus(a.stdout, s)
+		return show(a, *asJSON,
+			func(d *client.Client) (*client.Status, error) { return d.Status(cmd.Context()) },
+			func(s *client.Status) error { return writeStatus(a.stdout, s) })
 	})
 	return cmd
 }

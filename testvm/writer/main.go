@@ -1,4 +1,4 @@
-// Writer runs in the virtual machine of the power-cut test. It starts the real
+// Command writer runs in the virtual machine of the power-cut test. It starts the real
 // greengate on the disk whose writes are logged, plays its devices and its cloud,
 // and notes on the same disk, past the file system, which messages the gateway
 // has acknowledged and which have been taken from it. In between the gateway is

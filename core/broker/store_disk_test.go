@@ -36,8 +36,9 @@ func TestDiskFull(t *testing.T) {
 		}()
 		s.until("the disk is full", func() bool { return len(s.broker.Faults()) > 0 })
 		s.until("all have come", func() bool { return s.router.Ledger().Accepted >= n })
-		if got := len(acked); got == 0 || got >= n/2 {
-			t.Errorf("%d of %d publishes are acknowledged, want those that fit", got, n)
+		// None at all, when chance has put all of them into one group.
+		if got := len(acked); got >= n/2 {
+			t.Errorf("%d of %d publishes are acknowledged, more than fit", got, n)
 		}
 
 		// Others: a session that is kept, a subscription, and messages to who is there.

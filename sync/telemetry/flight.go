@@ -28,10 +28,10 @@ type cut struct {
 // it takes other messages.
 const (
 	suspectAfter  = 2
-	soon          = 10 * time.Second
+	soon          = 5 * time.Second
 	blameProven   = 10
 	blameUnproven = 1
-	blameLimit    = 30  // 3 proven ends
+	blameLimit    = 50  // 5 proven ends
 	otherMessages = 100 // before one that has been blamed is tried again
 	maxCuts       = 10000
 )

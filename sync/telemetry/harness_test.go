@@ -19,13 +19,14 @@ import (
 
 // rig is a spool on a real database with a stand-in for the cloud.
 type rig struct {
-	t     testing.TB
-	o     telemetry.Options
-	link  *link
-	file  string
-	db    *sqlite.DB
-	spool *telemetry.Spool
-	stop  func()
+	t        testing.TB
+	o        telemetry.Options
+	link     *link
+	file     string
+	maxBytes int64 // of the database, as a small disk
+	db       *sqlite.DB
+	spool    *telemetry.Spool
+	stop     func()
 
 	mu      sync.Mutex
 	puts    int
@@ -48,7 +49,7 @@ func newRig(t testing.TB, o telemetry.Options) *rig {
 // start opens the database and runs the spool.
 func (r *rig) start() {
 	r.t.Helper()
-	db, err := sqlite.Open(sqlite.Options{File: r.file, Migrations: telemetry.Migrations()})
+	db, err := sqlite.Open(sqlite.Options{File: r.file, Migrations: telemetry.Migrations(), MaxBytes: r.maxBytes})
 	if err != nil {
 		r.t.Fatal(err)
 	}

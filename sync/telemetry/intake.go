@@ -30,8 +30,9 @@ type entry struct {
 // size is what the entry counts as: bytes of topic and payload.
 func (e *entry) size() int64 { return int64(len(e.m.Topic) + len(e.m.Payload)) }
 
-// intake gathers messages and has them written by functions of the database, one
-// waiting at a time: it takes all that have gathered when its turn comes.
+// intake gathers messages and has them written by functions of the database, which
+// take all that have gathered when their turn comes. There is one at a time: were there
+// two in a group, the disk could take the second one only, and the order would be lost.
 type intake struct {
 	s    *Spool
 	kick chan struct{} // a function could not be handed to the database at once
@@ -42,7 +43,7 @@ type intake struct {
 	spare   []entry // the memory of a batch that is done
 	bytes   int64   // of staged, and of those in a function
 	count   int
-	waits   bool          // a function waits for its turn, or for the end of a pause
+	waits   bool          // a function is with the database, or a pause lasts
 	pause   time.Duration // after the last failure
 	started bool
 	stopped bool
@@ -136,7 +137,7 @@ func (in *intake) put(e entry) error {
 	return nil
 }
 
-// schedule sees to it that a function waits for its turn if messages do. The caller
+// schedule sees to it that a function is with the database if messages wait. The caller
 // holds in.mu.
 func (in *intake) schedule() {
 	if in.waits || !in.started || len(in.staged) == 0 {
@@ -227,20 +228,27 @@ func (in *intake) fail(batch []entry, err error) {
 func (in *intake) take() []entry {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.waits = false
 	n, bytes := 0, int64(0)
 	for n < len(in.staged) && n < maxTaken && (n == 0 || bytes < maxTakenBytes) {
 		bytes += in.staged[n].size()
 		n++
 	}
-	taken := in.staged[:n:n]
 	if n == len(in.staged) {
+		taken := in.staged
 		in.staged, in.spare = in.spare, nil
-	} else {
-		in.staged = in.staged[n:]
+		return taken
 	}
-	in.schedule()
+	taken := in.staged[:n:n]
+	in.staged = in.staged[n:]
 	return taken
+}
+
+// next has the messages written that have gathered since a function took its own.
+func (in *intake) next() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.waits, in.pause, in.failure = false, 0, nil
+	in.schedule()
 }
 
 // giveBack puts what a function took in front again, to be tried anew after a pause.
@@ -255,10 +263,6 @@ func (in *intake) giveBack(batch []entry, err error) bool {
 		in.failure, in.since = err, time.Now()
 	}
 	in.staged = slices.Concat(batch, in.staged)
-	if in.waits {
-		return true // for the next group already; its failure comes back here
-	}
-	in.waits = true
 	in.pause = min(max(firstRetry, 2*in.pause), lastRetry)
 	time.AfterFunc(in.pause, func() {
 		in.mu.Lock()
@@ -273,7 +277,6 @@ func (in *intake) giveBack(batch []entry, err error) bool {
 func (in *intake) settle(batch []entry) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.pause, in.failure = 0, nil
 	in.count -= len(batch)
 	for i := range batch {
 		in.bytes -= batch[i].size()

@@ -119,11 +119,14 @@ func TestLiveShare(t *testing.T) {
 				if backlog < 1000 {
 					t.Fatalf("only %d wait: there was no backlog to go before", backlog)
 				}
+				// Where the backlog ends, live and backlog become one sequence again.
+				r.wait("end of the backlog", func() bool { return r.spool.Stats().Messages < 400 })
+				r.number("newest", "t", 0, 600, live)
 				r.drained()
 				if !overtake {
-					r.wantOrder(map[string]int{"old t": 6100, "new t": 100})
+					r.wantOrder(map[string]int{"old t": 6100, "new t": 100, "newest t": 600})
 				}
-				if s := r.settlements(); s["sent"] != 6200 {
+				if s := r.settlements(); s["sent"] != 6800 {
 					t.Errorf("settled %v", s)
 				}
 			})

@@ -94,7 +94,7 @@ func TestPoison(t *testing.T) {
 		if got := r.quarantined(); len(got) != 1 || !strings.HasPrefix(got[0], "bad: the cloud closed the connection") {
 			t.Errorf("in quarantine are %q", got)
 		}
-		if r.link.cuts > 6 || time.Since(start) > time.Minute {
+		if r.link.cuts > 7 || time.Since(start) > time.Minute {
 			t.Errorf("it took %d connections and %v", r.link.cuts, time.Since(start))
 		}
 	})

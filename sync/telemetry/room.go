@@ -66,13 +66,23 @@ func (r *room) look(tx *sqlite.Tx) error {
 	return err
 }
 
-// cost is about how many bytes of pages a message takes.
+// cost is about how many bytes of pages a message takes. Only whole rows are in a page;
+// of a row that is too long the end is in pages of its own
+// (https://www.sqlite.org/fileformat2.html#record_format, "overflow").
 func (r *room) cost(e *entry) int64 {
+	const head = 16 // of a row in a page, and of a page
 	n := int64(len(e.source)+len(e.properties)) + e.size() + rowOverhead
-	if n > r.page { // its end is in pages of its own
-		n += r.page
+	overflow := int64(0)
+	if most := r.page - 35; n > most {
+		least := (r.page-12)*32/255 - 23
+		local := least + (n-least)%(r.page-4)
+		if local > most {
+			local = least
+		}
+		overflow = (n - local + r.page - 5) / (r.page - 4) * r.page
+		n = local
 	}
-	return n + n/16
+	return overflow + r.page/max(1, (r.page-head)/(n+head)) + n/64
 }
 
 // slack is for the pages that are not full and those above them.

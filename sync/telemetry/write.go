@@ -191,12 +191,14 @@ func (w *write) done(err error) {
 	if !errors.Is(err, sqlite.ErrClosed) {
 		s.log.Error("Messages could not be written", "messages", len(w.batch), "err", err)
 	}
+	w.in.next()
 	w.in.fail(w.batch, err)
 }
 
 // commit tells that the batch is on the disk, or given up.
 func (w *write) commit() {
 	s := w.in.s
+	w.in.next()
 	s.release(w.taken)
 	s.mu.Lock()
 	for lane := range lanes {

@@ -79,13 +79,20 @@ func (s *site) listenAt(broker string, discovery ...string) {
 	s.set(discovery, "discovery", "listen")
 }
 
+// given are the ports that freeAddress has given out: none is given twice.
+var given sync.Map
+
 // freeAddress finds a port that nobody listens at. It looks below the ports
 // that Linux gives to outgoing connections, since one of those could take it
 // before the gateway does.
 func freeAddress(t testing.TB, host string) string {
 	t.Helper()
 	for range 1000 {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(20000+rand.IntN(12000))))
+		port := 20000 + rand.IntN(12000)
+		if _, taken := given.LoadOrStore(port, true); taken {
+			continue
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(port)))
 		if err == nil {
 			_ = l.Close()
 			return l.Addr().String()

@@ -47,6 +47,9 @@ func (l *Link) Send(ctx context.Context, p *Publish, done func(error)) error {
 		return ctx.Err()
 	}
 	defer func() { <-l.turn }()
+	if err := ctx.Err(); err != nil {
+		return err // select takes any case that is ready; its caller has other plans
+	}
 	if err := c.admit(ctx, len(packet)); err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@
 // at least once. When the outcome of one is not known (the connection ended) or it
 // was refused for now, it is sent again, and with it, in order, what was sent of the
 // same source and topic after it and is still here. So a message can come twice, but
-// at most Options.Unsettled of them for one cut or crash; the properties below tell
+// at most Bounds.Unsettled of them for one cut or crash; the properties below tell
 // a consumer which.
 //
 // A row of the subscription table with a live share may opt out of that order: see

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -36,13 +37,14 @@ const (
 	maxCuts       = 10000
 )
 
-// takeOff notes that f is sent now.
-func (u *uploader) takeOff(f *flight) {
+// takeOff notes that f is sent now, and returns the context for that.
+func (u *uploader) takeOff(f *flight) context.Context {
 	u.s.mu.Lock()
 	defer u.s.mu.Unlock()
 	f.at, f.proven = time.Now(), u.acked > 0
 	u.flights[f] = struct{}{}
 	u.unsettled += len(f.items)
+	return u.calls
 }
 
 // landed notes that f is not in flight any more. The caller holds s.mu.
@@ -115,7 +117,7 @@ func (u *uploader) lose(f *flight) {
 	defer u.s.mu.Unlock()
 	alone := u.alone == f
 	u.landed(f)
-	u.again = true
+	u.comesBack()
 	u.s.stats.resent.Add(uint64(len(f.items)))
 	for _, it := range f.items {
 		c := u.cut(it)
@@ -141,7 +143,7 @@ func (u *uploader) rewind(f *flight) {
 	u.s.mu.Lock()
 	defer u.s.mu.Unlock()
 	u.landed(f)
-	u.again = true
+	u.comesBack()
 	u.s.stats.throttled.Add(uint64(len(f.items)))
 	first, stream := f.items[0].seq, f.items[0].stream()
 	if r, ok := u.rewound[stream]; !ok || first < r {

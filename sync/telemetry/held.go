@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"hash/crc32"
 	"time"
 
 	"greengate/core/sqlite"
@@ -131,4 +132,14 @@ func read(tx *sqlite.Tx, lane laneID, after int64, limit int) (items []*item, ro
 // expired reports whether the time of a row has run out.
 func (s *Spool) expired(seq, mono, wall, ttl int64, flags int) bool {
 	return ttl > 0 && s.clock.age(seq, mono, wall, flags) >= time.Duration(ttl)*time.Millisecond
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// checksum covers all of a message that the cloud gets.
+func checksum(source, topic string, properties, payload []byte) int64 {
+	sum := crc32.Update(0, castagnoli, []byte(source))
+	sum = crc32.Update(sum, castagnoli, []byte(topic))
+	sum = crc32.Update(sum, castagnoli, properties)
+	return int64(crc32.Update(sum, castagnoli, payload))
 }

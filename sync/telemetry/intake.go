@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"hash/crc32"
 	"slices"
 	"sync"
 	"time"
@@ -299,14 +298,4 @@ func ofDisk(err error) bool {
 		}
 	}
 	return false
-}
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// checksum covers all of a message that the cloud gets.
-func checksum(source, topic string, properties, payload []byte) int64 {
-	sum := crc32.Update(0, castagnoli, []byte(source))
-	sum = crc32.Update(sum, castagnoli, []byte(topic))
-	sum = crc32.Update(sum, castagnoli, properties)
-	return int64(crc32.Update(sum, castagnoli, payload))
 }

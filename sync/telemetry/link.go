@@ -12,10 +12,12 @@ import (
 type Link interface {
 	// Send hands one publish to the link. It blocks while the window or the rate
 	// is exhausted. An error says that the message was not sent: ErrOffline, *Never,
-	// or the error of ctx. Otherwise done is called exactly once, from any
-	// goroutine: with nil when the cloud has acknowledged the message, with *Never
-	// when it refused it for good, with ErrLost when the connection ended before,
-	// and with any other error when the cloud refused it for now.
+	// or the error of ctx, after whose end nothing is sent. Otherwise done is called
+	// exactly once, from any goroutine: with nil when the cloud has acknowledged the
+	// message, with *Never when it refused it for good, with ErrLost when the
+	// connection ended before, and with any other error when the cloud refused it
+	// for now. When a connection ends, the done of all that it carried are called
+	// before the next one carries anything: else order could not be kept.
 	Send(ctx context.Context, p *Publish, done func(error)) error
 	Connected() bool
 	// Changed returns a channel that is closed at the next change of Connected.

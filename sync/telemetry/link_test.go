@@ -32,6 +32,7 @@ type link struct {
 	fate   func(p *telemetry.Publish, n int) fate
 	check  func(topic string, payload int) error
 
+	line     sync.Mutex // held while a connection ends or begins
 	mu       sync.Mutex
 	free     *sync.Cond
 	up, dead bool
@@ -84,13 +85,24 @@ func (l *link) set(up bool) {
 }
 
 func (l *link) connect() {
+	l.line.Lock()
+	defer l.line.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.set(true)
 }
 
+// die has nothing of what is sent from now on arrive on this connection.
+func (l *link) die() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dead = true
+}
+
 // cut ends the connection: what is not acknowledged is lost, in any order.
 func (l *link) cut() {
+	l.line.Lock()
+	defer l.line.Unlock()
 	l.mu.Lock()
 	if !l.up {
 		l.mu.Unlock()

@@ -123,6 +123,26 @@ func oracle(t *testing.T, random *rand.Rand) {
 	t.Logf("%d messages, %d faults, %d cuts, %d restarts, %d duplicates", total, faults, r.link.cuts, restarts, duplicates)
 }
 
+// A connection that ends and is there again at once does not mix the order up, though the
+// uploader waits for the window at that moment.
+func TestFlap(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, telemetry.Options{})
+		r.link.window = 10
+		r.number("d", "t", 0, 2000, telemetry.Route{})
+		r.link.connect()
+		for range 100 {
+			time.Sleep(27 * time.Millisecond)
+			r.link.die()
+			time.Sleep(20 * time.Millisecond)
+			r.link.cut()
+			r.link.connect()
+		}
+		r.drained()
+		r.wantOrder(map[string]int{"d t": 2000})
+	})
+}
+
 // A row leaves on its own acknowledgement only.
 func TestOwnAcknowledgement(t *testing.T) {
 	bubble(t, func(t *testing.T) {

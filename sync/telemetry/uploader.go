@@ -16,6 +16,11 @@ type uploader struct {
 	queues [lanes]*queue
 	turn   int // counts what was sent, for the lanes' shares
 
+	// stale ends the Sends that were begun before something came back that has to
+	// go first.
+	stale func()
+	calls context.Context // for Send; ended by stale
+
 	flights   map[*flight]struct{}
 	unsettled int // messages in flight or leaving
 	again     bool
@@ -50,16 +55,20 @@ const (
 
 // run sends until ctx ends.
 func (u *uploader) run(ctx context.Context) {
+	u.s.mu.Lock()
+	u.calls, u.stale = context.WithCancel(ctx)
+	u.s.mu.Unlock()
+	defer func() { u.stale() }()
 	for ctx.Err() == nil {
 		changed := u.s.o.Link.Changed() // before the look at Connected
 		wait := look
-		if ready, due := u.ready(); !ready && due > 0 {
+		if ready, due := u.ready(ctx); !ready && due > 0 {
 			wait = min(wait, due)
 		} else if ready {
 			u.fill(ctx)
 			f, due := u.next()
 			if f != nil {
-				u.send(ctx, f)
+				u.send(f)
 				continue
 			}
 			if due > 0 {
@@ -80,7 +89,7 @@ func (u *uploader) run(ctx context.Context) {
 // ready reports whether something may be sent. When what was sent has to be sent
 // again, it first waits for the end of all that is in flight, and then begins anew
 // with what is on the disk: so nothing can overtake.
-func (u *uploader) ready() (ok bool, due time.Duration) {
+func (u *uploader) ready(ctx context.Context) (ok bool, due time.Duration) {
 	connected := u.s.o.Link.Connected()
 	u.s.mu.Lock()
 	defer u.s.mu.Unlock()
@@ -92,6 +101,8 @@ func (u *uploader) ready() (ok bool, due time.Duration) {
 			return false, 0
 		}
 		u.reset()
+		u.stale()
+		u.calls, u.stale = context.WithCancel(ctx)
 	}
 	return connected && !time.Now().Before(u.until) && u.unsettled < u.s.o.Bounds.Unsettled, time.Until(u.until)
 }
@@ -102,6 +113,13 @@ func (u *uploader) restart() {
 	u.again = true
 	u.s.mu.Unlock()
 	u.s.wake()
+}
+
+// comesBack notes that something that was sent has to be sent again, before anything
+// else. The caller holds s.mu.
+func (u *uploader) comesBack() {
+	u.again = true
+	u.stale()
 }
 
 // reset forgets what was read, except what is leaving. The caller holds s.mu.
@@ -188,7 +206,7 @@ func (u *uploader) give(it *item, v Verdict, reason, cause string) {
 }
 
 // send hands a flight to the link.
-func (u *uploader) send(ctx context.Context, f *flight) {
+func (u *uploader) send(f *flight) {
 	s := u.s
 	p, err := s.publish(f)
 	if err == nil {
@@ -198,8 +216,8 @@ func (u *uploader) send(ctx context.Context, f *flight) {
 		u.refuse(f, err.Error())
 		return
 	}
-	u.takeOff(f)
-	err = s.o.Link.Send(ctx, p, func(err error) { u.finish(f, err) })
+	calls := u.takeOff(f)
+	err = s.o.Link.Send(calls, p, func(err error) { u.finish(f, err) })
 	if err == nil {
 		return
 	}
@@ -212,7 +230,7 @@ func (u *uploader) send(ctx context.Context, f *flight) {
 	switch {
 	case errors.As(err, &never):
 		u.refuse(f, never.Error())
-	case !errors.Is(err, ErrOffline) && ctx.Err() == nil:
+	case !errors.Is(err, ErrOffline) && calls.Err() == nil:
 		u.backOff(err)
 	}
 }

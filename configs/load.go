@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 )
 
 // Load reads and checks a group file. The error is Faults when the file could
@@ -100,6 +101,9 @@ func (c *Config) Unserved() []string {
 	}
 	if len(c.Functions) > 0 {
 		say("functions", "local functions")
+	}
+	if c.Cloud != nil && slices.ContainsFunc(c.Devices, func(d Device) bool { return d.Shadow == "sync" }) {
+		say("devices.shadow", "the sync of shadows with the cloud (`shadow: sync`)")
 	}
 	return lines
 }

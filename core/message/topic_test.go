@@ -161,7 +161,7 @@ func FuzzMatch(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, filter, topic string) {
 		if message.CheckFilter(filter) != nil || message.CheckTopic(topic) != nil {
-			t.Skip()
+			t.Skip("Match is defined for legal filters and topics")
 		}
 		if got, want := message.Match(filter, topic), naive(filter, topic); got != want {
 			t.Errorf("Match(%q, %q) = %t, want %t", filter, topic, got, want)

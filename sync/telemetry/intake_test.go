@@ -59,7 +59,7 @@ func TestPutKeeps(t *testing.T) {
 			},
 		}
 		r.putMessage(&m, telemetry.Route{})
-		copy(payload, "XXXXXXX")
+		copy(payload, "another")
 		r.flushed()
 		r.restart()
 		r.link.connect()

@@ -82,6 +82,7 @@ func (s *session) deliver(d *router.Delivery, h *handle, hop *router.Hop) (route
 	}
 	s.b.queued.Add(int64(size))
 	s.queue.push(p)
+	at(pointAccepted)
 	return router.Queued, ""
 }
 
@@ -94,6 +95,7 @@ func (s *session) transmit(c *conn, p *pending, d *router.Delivery) {
 	p.state = sent
 	o := outgoing{id: s.window.push(p), qos: p.qos, retain: p.h.flag(p.msg), subIDs: p.h.subIDs}
 	c.send(p.msg, &o, d, 0)
+	at(pointSent)
 }
 
 // pump moves messages from the queue into the window while there is room. The
@@ -152,6 +154,7 @@ func (s *session) rejudge() {
 			return true
 		}
 		s.lose(p, router.Dropped, rowGone)
+		at(pointJudged)
 		return false
 	})
 	s.b.queued.Add(int64(s.queue.bytes - before))
@@ -189,6 +192,7 @@ func (s *session) acked(c *conn, kind byte, id uint16, reason code, d *router.De
 	if p == nil || (p.qos == 2) != (kind == typePubcomp) || kind == typePubcomp && p.state != released {
 		return // an acknowledgement of nothing changes nothing
 	}
+	at(pointAcknowledged)
 	if reason >= 0x80 {
 		s.close(p, router.Dropped, rejected)
 	} else {
@@ -198,7 +202,9 @@ func (s *session) acked(c *conn, kind byte, id uint16, reason code, d *router.De
 	s.pump(c, d)
 }
 
-// recorded takes a PUBREC: from here on the message is the client's.
+// recorded takes a PUBREC: the client has the message, and may give it to its
+// application only when it gets PUBREL. So it stays safe until PUBCOMP: a gateway that
+// dies before knows nothing of the flow any more, and has to send it again.
 func (s *session) recorded(c *conn, id uint16, reason code, d *router.Delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -216,9 +222,9 @@ func (s *session) recorded(c *conn, id uint16, reason code, d *router.Delivery) 
 		s.pump(c, d)
 		return
 	case p.state == sent:
+		at(pointRecorded)
 		s.settle(p, router.Delivered, "")
-		s.free(p)
-		p.state, p.msg = released, nil
+		p.state = released
 	}
 	c.ack(typePubrel, id, success, d)
 }

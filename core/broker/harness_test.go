@@ -148,22 +148,26 @@ type site struct {
 
 var testCA = sync.OnceValue(newAuthority)
 
-// start runs a broker behind a gate on a free port of loopback.
-func start(t testing.TB, gate router.Gate, change ...func(*broker.Options)) *site {
-	t.Helper()
-	ca := &authority{key: testCA().key, cert: testCA().cert, removed: map[string]bool{}, certs: testCA().certs}
-	server := ca.issue("server")
+// build makes a broker behind a gate, on a free port of loopback.
+func build(ca *authority, gate router.Gate, change ...func(*broker.Options)) (*router.Router, *broker.Broker) {
 	r := router.New(slog.New(slog.DiscardHandler))
 	r.SetGate(gate)
 	o := broker.Options{
 		Config: broker.Config{Listen: []string{"127.0.0.1:0"}}, Router: r, Identities: ca,
-		TLS: &tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.RequireAnyClientCert},
+		TLS: &tls.Config{Certificates: []tls.Certificate{ca.issue("server")}, ClientAuth: tls.RequireAnyClientCert},
 		Log: slog.New(slog.DiscardHandler),
 	}
 	for _, f := range change {
 		f(&o)
 	}
-	b := must(broker.New(o))
+	return r, must(broker.New(o))
+}
+
+// start runs a broker behind a gate until the test ends.
+func start(t testing.TB, gate router.Gate, change ...func(*broker.Options)) *site {
+	t.Helper()
+	ca := &authority{key: testCA().key, cert: testCA().cert, removed: map[string]bool{}, certs: testCA().certs}
+	r, b := build(ca, gate, change...)
 	if err := b.Listen(); err != nil {
 		t.Fatal(err)
 	}

@@ -114,7 +114,9 @@ func (b *Broker) loadSessions(tx *sqlite.Tx) error {
 		if err := rows.Scan(&thing, &expiry); err != nil {
 			return err
 		}
-		b.sessions[thing] = &session{thing: thing, b: b, subs: map[string]*subscription{}, expiry: uint32(expiry), stored: int64(expiry)}
+		s := &session{thing: thing, b: b, subs: map[string]*subscription{}, expiry: uint32(expiry), stored: int64(expiry)}
+		s.window.startAnywhere()
+		b.sessions[thing] = s
 	}
 	return rows.Err()
 }
@@ -161,6 +163,7 @@ func (b *Broker) loadQueue(tx *sqlite.Tx) error {
 
 // restore puts one message back into its queue.
 func (b *Broker) restore(r *queueRow) {
+	defer at(pointRestored)
 	s := b.sessions[r.thing]
 	from, err := message.ParseEndpoint(r.source)
 	if s == nil || err != nil {
@@ -221,7 +224,7 @@ func (b *Broker) remember(s *session) {
 	if !news {
 		return
 	}
-	b.store.wait(func(tx *sqlite.Tx) error {
+	b.store.wait(thing, func(tx *sqlite.Tx) error {
 		return tx.Exec("INSERT INTO sessions (thing, expiry) VALUES (?, ?) ON CONFLICT (thing) DO UPDATE SET expiry = excluded.expiry", thing, expiry)
 	})
 }
@@ -233,7 +236,8 @@ func (b *Broker) forgetSession(s *session) {
 	}
 	s.stored = 0
 	thing := s.thing
-	b.store.do(op{run: func(tx *sqlite.Tx) error {
+	at(pointEnded)
+	b.store.do(op{session: thing, ends: true, run: func(tx *sqlite.Tx) error {
 		for _, table := range []string{"sessions", "subscriptions", "queue"} {
 			if err := tx.Exec("DELETE FROM "+table+" WHERE thing = ?", thing); err != nil {
 				return err
@@ -252,7 +256,7 @@ func (b *Broker) rememberSubscriptions(s *session, added []*subscription, remove
 	if !kept || len(added)+len(removed) == 0 {
 		return
 	}
-	b.store.wait(func(tx *sqlite.Tx) error {
+	b.store.wait(s.thing, func(tx *sqlite.Tx) error {
 		for _, sub := range added {
 			err := tx.Exec("INSERT INTO subscriptions (thing, filter, qos, id, no_local, as_published) VALUES (?, ?, ?, ?, ?, ?)"+
 				" ON CONFLICT (thing, filter) DO UPDATE SET qos = excluded.qos, id = excluded.id, no_local = excluded.no_local, as_published = excluded.as_published",

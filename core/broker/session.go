@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,7 +45,7 @@ const forever = 1<<32 - 1 // session expiry that never comes [MQTT 3.1.2.11.2]
 
 // pending is one message that a session has to deliver with QoS 1 or 2.
 type pending struct {
-	msg   *message.Message // kept; nil once PUBREC was received
+	msg   *message.Message // kept; nil once it is done
 	cell  *router.Cell
 	h     *handle
 	table uint64 // generation of the table that allowed it
@@ -152,6 +153,14 @@ type window struct {
 }
 
 func (w *window) len() int { return int(w.tail - w.head) }
+
+// startAnywhere has the ids of an empty window begin anywhere. A client may wait for
+// the PUBREL of an id that a former process has used, and would take a new message with
+// that id for the old one; so the same ids must not come first again.
+func (w *window) startAnywhere() {
+	w.head = rand.Uint64N(65535)
+	w.tail = w.head
+}
 
 func idOf(n uint64) uint16 { return uint16(n%65535) + 1 }
 
@@ -262,12 +271,12 @@ func (s *session) lose(p *pending, v router.Verdict, why router.Reason) {
 	s.free(p)
 }
 
-// close ends a message of the window, unless it was settled by its PUBREC, and
-// frees its place. The caller holds mu.
+// close ends a message of the window, in the ledger too unless its PUBREC has done
+// so, and frees its place. The caller holds mu.
 func (s *session) close(p *pending, v router.Verdict, why router.Reason) {
 	if p.state == sent {
 		s.settle(p, v, why)
-		s.free(p)
 	}
+	s.free(p)
 	p.state, p.msg = done, nil
 }

@@ -39,13 +39,20 @@ type store struct {
 	log  *slog.Logger
 	wake chan struct{}
 
-	mu    sync.Mutex
-	next  int64  // n of the next message
-	later []lazy // in the order of their time
-	now   []op
-	fault error // of the last commit; nil when it was good
-	since time.Time
-	lost  int // changes that were given up since
+	// Owned by run.
+	stuck   []op      // what the disk did not take
+	chunk   int       // how many of them to try at once
+	retryAt time.Time // not before, unless there is room
+	last    error     // that the disk gave for the last list
+
+	mu     sync.Mutex
+	next   int64  // n of the next message
+	later  []lazy // in the order of their time
+	now    []op
+	fault  error // that the disk gave; nil when nothing is stuck
+	since  time.Time
+	behind int // changes that are stuck
+	lost   int // changes that were given up since
 }
 
 // lazy is a message that is written unless it is acknowledged in time.
@@ -66,6 +73,12 @@ type op struct {
 	// undoes: it takes away what the op before it with this key brings, and is needless
 	// if that was never written.
 	undoes bool
+
+	source  string // of the message that it writes
+	to      string // the thing that this message is for
+	session string // the thing whose session it changes
+	ends    bool   // that session: messages for it are needless
+	refused bool   // the disk had no room for it alone; see retry
 }
 
 // key names the row that an op writes.
@@ -125,7 +138,7 @@ func (st *store) keep(s *session, p *pending, atOnce bool) {
 func (st *store) save(s *session, p *pending) {
 	p.disk = written
 	row := rowOf(s.thing, p)
-	st.now = append(st.now, op{key: key{n: p.n}, safe: true, run: row.insert, done: func() {
+	st.now = append(st.now, op{key: key{n: p.n}, source: row.source, to: s.thing, safe: true, run: row.insert, done: func() {
 		s.mu.Lock()
 		r := p.receipt
 		p.receipt = nil
@@ -140,6 +153,7 @@ func (st *store) save(s *session, p *pending) {
 // caller holds s.mu.
 func (st *store) forget(n int64) {
 	st.do(op{key: key{n: n}, undoes: true, run: func(tx *sqlite.Tx) error { return tx.Exec("DELETE FROM queue WHERE n = ?", n) }})
+	at(pointForgotten)
 }
 
 // run writes until ctx is cancelled, and then what is left, if the disk takes it.
@@ -147,12 +161,19 @@ func (st *store) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		ops, next := st.gather(ctx.Err() != nil)
-		if len(ops) > 0 && (st.commit(ops) || ctx.Err() == nil) {
-			continue
+		ending := ctx.Err() != nil
+		ops, next := st.gather(ending)
+		took := st.commit(st.unbarred(ops))
+		if len(st.stuck) > 0 && (ending || !time.Now().Before(st.retryAt)) {
+			took = st.retry() || took
 		}
-		if ctx.Err() != nil {
+		switch {
+		case ending && !took:
 			return
+		case ending || len(ops) > 0:
+			continue
+		case len(st.stuck) > 0:
+			next = min(next, time.Until(st.retryAt))
 		}
 		timer.Reset(next)
 		select {
@@ -196,13 +217,15 @@ func (st *store) gather(all bool) (ops []op, next time.Duration) {
 	return ops, next
 }
 
-// wait has a change written and waits until it is on disk, or the disk has failed.
-func (st *store) wait(run func(tx *sqlite.Tx) error) {
+// wait has a change of a session written and waits until it is on disk, or the disk
+// has failed.
+func (st *store) wait(thing string, run func(tx *sqlite.Tx) error) {
 	if st == nil {
 		return
 	}
 	written := make(chan struct{})
-	st.do(op{run: run, done: func() { close(written) }})
+	at(pointRemembered)
+	st.do(op{session: thing, run: run, done: func() { close(written) }})
 	<-written
 }
 
@@ -229,15 +252,16 @@ func (s *session) free(p *pending) {
 
 // retainedRow is a retained message as its row has it.
 func (st *store) retain(m *message.Message, done func()) {
+	at(pointRetained)
 	if len(m.Payload) == 0 {
 		topic := m.Topic
-		st.do(op{key: key{topic: topic}, safe: true, done: done, run: func(tx *sqlite.Tx) error {
+		st.do(op{key: key{topic: topic}, source: m.Source.String(), safe: true, done: done, run: func(tx *sqlite.Tx) error {
 			return tx.Exec("DELETE FROM retained WHERE topic = ?", topic)
 		}})
 		return
 	}
 	source, properties, expires := m.Source.String(), propertiesText(m.Properties), expiryOf(m.Expires)
-	st.do(op{key: key{topic: m.Topic}, safe: true, done: done, run: func(tx *sqlite.Tx) error {
+	st.do(op{key: key{topic: m.Topic}, source: source, safe: true, done: done, run: func(tx *sqlite.Tx) error {
 		return tx.Exec("INSERT INTO retained (topic, source, qos, payload, properties, expires) VALUES (?, ?, ?, ?, ?, ?)"+
 			" ON CONFLICT (topic) DO UPDATE SET source = excluded.source, qos = excluded.qos, payload = excluded.payload,"+
 			" properties = excluded.properties, expires = excluded.expires",

@@ -95,6 +95,7 @@ func (c *conn) write() {
 		c.out = nil
 		c.mu.Unlock()
 		_, err := c.nc.Write(b)
+		at(pointOut)
 		if cap(b) <= maxPooled {
 			b = b[:0]
 			buffers.Put(&b)

@@ -24,6 +24,8 @@ type Stamp struct {
 	Seq   int64
 }
 
+const clockUnsynced = "unsynced"
+
 // step is how far wall clock and monotonic clock may drift apart between two looks;
 // more is somebody who set the clock. NTP slews by 0.5 ms a second.
 const step = 500 * time.Millisecond
@@ -182,7 +184,7 @@ func (c *clock) when(seq, mono, wall int64, flags int) Stamp {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b := c.of(seq)
-	s := Stamp{Time: time.Unix(0, wall).UTC(), Clock: "unsynced", Boot: b.id, Mono: time.Duration(mono), Seq: seq}
+	s := Stamp{Time: time.Unix(0, wall).UTC(), Clock: clockUnsynced, Boot: b.id, Mono: time.Duration(mono), Seq: seq}
 	switch {
 	case flags&flagSynced != 0:
 		s.Clock = "synced"

@@ -75,26 +75,18 @@ type evictions struct {
 func (w *write) evictLane(tx *sqlite.Tx, lane laneID, want int64, reason string, from *int64, pick func(*route, int) bool) error {
 	numbers := map[*route]int{}
 	for looked := 0; w.room.short(want) && looked < maxEvicted; looked += evictRows {
-		rows, err := tx.Query(lane.sql().sizes, *from, evictRows)
-		if err != nil {
-			return err
-		}
-		seen, gone := 0, len(w.taken)
-		for rows.Next() {
-			var seq, id, bytes int64
-			if err := rows.Scan(&seq, &id, &bytes); err != nil {
-				return err
-			}
-			seen, *from = seen+1, seq
-			route := w.in.s.routeOf(id)
+		gone := len(w.taken)
+		seen, err := heads(tx, lane, *from, evictRows, func(seq int64, h *head, size int64) {
+			*from = seq
+			route := w.in.s.routeOf(h.route)
 			numbers[route]++
 			if pick(route, numbers[route]-1) && w.in.s.take(seq) {
 				w.taken = append(w.taken, seq)
-				w.note(lane, route, count{-1, -bytes})
+				w.note(lane, route, count{-1, -size})
 				w.ends[end{route, Dropped, reason}]++
 			}
-		}
-		if err := rows.Err(); err != nil {
+		})
+		if err != nil {
 			return err
 		}
 		for _, seq := range w.taken[gone:] {
@@ -103,6 +95,7 @@ func (w *write) evictLane(tx *sqlite.Tx, lane laneID, want int64, reason string,
 			}
 		}
 		if len(w.taken) > gone {
+			w.in.s.at(pointEvicted)
 			if err := w.room.look(tx); err != nil {
 				return err
 			}

@@ -43,7 +43,7 @@ func (r *rig) fails(device, topic string, route telemetry.Route) {
 }
 
 // refuseBad makes an overflow of the payload `bad`.
-const refuseBad = "CREATE INDEX bad ON messages_low (abs(CASE WHEN payload = CAST('bad' AS BLOB) THEN -9223372036854775808 ELSE 1 END))"
+const refuseBad = "CREATE INDEX bad ON messages_low (abs(CASE WHEN substr(body, -3) = CAST('bad' AS BLOB) THEN -9223372036854775808 ELSE 1 END))"
 
 // What waits while the disk is full comes onto it in order when there is room again, and
 // is told stored then.

@@ -61,6 +61,7 @@ func (u *uploader) finish(f *flight, err error) {
 	var never *Never
 	switch {
 	case err == nil:
+		u.s.at(pointAcknowledged)
 		u.acknowledge(f)
 	case errors.As(err, &never):
 		u.s.mu.Lock()

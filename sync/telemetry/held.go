@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"context"
-	"hash/crc32"
 	"time"
 
 	"greengate/core/sqlite"
@@ -12,13 +11,14 @@ import (
 type item struct {
 	seq, prev  int64
 	lane       laneID
-	route      *route
+	routeID    int64
+	route      *route // of routeID; set by who has the row in hand
 	source     string
 	topic      string
 	mono, wall int64
 	ttl        int64 // ms
 	flags      int
-	sum        int64
+	damaged    bool // its checksum is wrong
 	properties []byte
 	payload    []byte
 
@@ -109,37 +109,47 @@ func (s *Spool) routeByID(id int64) *route {
 const maxReadBytes = 1 << 20
 
 // read reads the rows of a lane after one, in order.
-func read(tx *sqlite.Tx, lane laneID, after int64, limit int) (items []*item, routes []int64, err error) {
+func read(tx *sqlite.Tx, lane laneID, after int64, limit int) (items []*item, err error) {
 	rows, err := tx.Query(lane.sql().read, after, limit)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer rows.Close()
 	for bytes := int64(0); bytes < maxReadBytes && rows.Next(); {
-		it := &item{lane: lane}
-		var route int64
-		err := rows.Scan(&it.seq, &it.source, &it.topic, &route, &it.prev, &it.mono, &it.wall, &it.ttl,
-			&it.flags, &it.sum, &it.properties, &it.payload)
-		if err != nil {
-			return nil, nil, err
+		var seq int64
+		var head, body []byte
+		if err := rows.Scan(&seq, &head, &body); err != nil {
+			return nil, err
 		}
-		items, routes = append(items, it), append(routes, route)
+		it := newItem(seq, lane, head, body)
+		items = append(items, it)
 		bytes += it.size()
 	}
-	return items, routes, rows.Err()
+	return items, rows.Err()
+}
+
+// heads hands the heads of the rows of a lane after one to see, and returns how many
+// there were.
+func heads(tx *sqlite.Tx, lane laneID, after int64, limit int, see func(seq int64, h *head, size int64)) (seen int, err error) {
+	rows, err := tx.Query(lane.sql().heads, after, limit)
+	if err != nil {
+		return 0, err
+	}
+	for rows.Next() {
+		var seq int64
+		var bytes []byte
+		var body int
+		if err := rows.Scan(&seq, &bytes, &body); err != nil {
+			return 0, err
+		}
+		h, _ := parseHead(bytes, body) // what is damaged shows when it is read whole
+		seen++
+		see(seq, &h, h.size(body))
+	}
+	return seen, rows.Err()
 }
 
 // expired reports whether the time of a row has run out.
 func (s *Spool) expired(seq, mono, wall, ttl int64, flags int) bool {
 	return ttl > 0 && s.clock.age(seq, mono, wall, flags) >= time.Duration(ttl)*time.Millisecond
-}
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// checksum covers all of a message that the cloud gets.
-func checksum(source, topic string, properties, payload []byte) int64 {
-	sum := crc32.Update(0, castagnoli, []byte(source))
-	sum = crc32.Update(sum, castagnoli, []byte(topic))
-	sum = crc32.Update(sum, castagnoli, properties)
-	return int64(crc32.Update(sum, castagnoli, payload))
 }

@@ -2,32 +2,13 @@ package telemetry
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"sync"
 	"time"
 
-	"greengate/core/message"
 	"greengate/core/sqlite"
 )
-
-// entry is a message on its way to the disk.
-type entry struct {
-	m          *message.Message // kept
-	source     string
-	route      *route
-	want, lane laneID // by its route, and where its stream is
-	seq, prev  int64
-	mono, wall int64
-	ttl        int64 // ms
-	flags      int
-	properties []byte
-	stored     func(error)
-}
-
-// size is what the entry counts as: bytes of topic and payload.
-func (e *entry) size() int64 { return int64(len(e.m.Topic) + len(e.m.Payload)) }
 
 // intake gathers messages and has them written by functions of the database, which
 // take all that have gathered when their turn comes. There is one at a time: were there
@@ -37,7 +18,8 @@ type intake struct {
 	kick chan struct{} // a function could not be handed to the database at once
 
 	mu      sync.Mutex
-	seq     int64 // the last given
+	seq     int64    // the last given
+	back    []*write // wait for their turn, which is before that of staged
 	staged  []entry
 	spare   []entry // the memory of a batch that is done
 	bytes   int64   // of staged, and of those in a function
@@ -68,89 +50,41 @@ const (
 	lastRetry  = time.Second
 )
 
-// Put spools m, and returns without waiting for the disk. stored is called once, in
-// the order of the calls of Put, when the message is on the disk. A disk that fails is
-// tried again until it works, and stored waits; it gets an error only when the gateway
-// ends before. A message that a bound gives up has been dealt with: its stored gets nil.
-// Options.Settled is told once what became of the message, in this run or a later one.
-//
-// Neither stored nor Settled may block or call Put. An error of Put means that
-// nothing was taken: ErrBehind, ErrStopped, or what is wrong with the route.
-func (s *Spool) Put(m *message.Message, r Route, stored func(error)) error {
-	e := entry{m: m.Keep(), source: m.Source.String(), stored: stored}
-	s.mu.Lock()
-	route, err := s.route(&r)
-	s.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	e.route, e.want = route, laneOf[r.Priority]
-	if m.Retain {
-		e.flags |= flagRetain
-	}
-	if m.Properties != nil {
-		if e.properties, err = json.Marshal(m.Properties); err != nil {
-			return err
-		}
-	}
-	e.ttl = ttl(r.TTL, m.Expires)
-	return s.intake.put(e)
-}
-
-// ttl is the shorter of both, in ms from now; 0 when there is none.
-func ttl(ofRoute time.Duration, expires time.Time) int64 {
-	ms := ofRoute.Milliseconds()
-	if ofRoute > 0 {
-		ms = max(1, ms)
-	}
-	if !expires.IsZero() {
-		left := max(1, time.Until(expires).Milliseconds())
-		if ms == 0 || left < ms {
-			ms = left
-		}
-	}
-	return ms
-}
-
-func (in *intake) put(e entry) error {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	b := &in.s.o.Bounds
-	switch {
-	case in.stopped:
-		return ErrStopped
-	case in.count >= b.Staged || in.bytes+e.size() > b.StagedBytes && in.count > 0:
-		in.s.stats.behind.Add(1)
-		return ErrBehind
-	}
-	in.seq++
-	e.seq = in.seq
-	var synced bool
-	if e.mono, e.wall, synced = in.s.clock.stamp(); synced {
-		e.flags |= flagSynced
-	}
-	in.staged = append(in.staged, e)
-	in.count++
-	in.bytes += e.size()
-	in.schedule()
-	return nil
-}
-
 // schedule sees to it that a function is with the database if messages wait. The caller
 // holds in.mu.
 func (in *intake) schedule() {
-	if in.waits || !in.started || len(in.staged) == 0 {
+	if in.waits || !in.started {
+		return
+	}
+	w := in.turn()
+	if w == nil {
 		return
 	}
 	in.waits = true
-	w := &write{in: in}
 	if err := in.s.o.DB.TryWrite(w.run, w.done); err != nil {
 		in.waits = false
+		if w.back != nil {
+			in.back = slices.Insert(in.back, 0, w)
+		}
 		select {
 		case in.kick <- struct{}{}:
 		default:
 		}
 	}
+}
+
+// turn returns the function whose turn it is; nil when nothing is to be written. The
+// caller holds in.mu.
+func (in *intake) turn() *write {
+	if len(in.back) > 0 {
+		w := in.back[0]
+		in.back = in.back[1:]
+		return w
+	}
+	if len(in.staged) > 0 {
+		return &write{in: in}
+	}
+	return nil
 }
 
 func (in *intake) start() {
@@ -168,12 +102,14 @@ func (in *intake) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		var w *write
 		in.mu.Lock()
-		idle := !in.waits && len(in.staged) > 0
-		in.waits = in.waits || idle
+		if !in.waits {
+			w = in.turn()
+			in.waits = w != nil
+		}
 		in.mu.Unlock()
-		if idle {
-			w := &write{in: in}
+		if w != nil {
 			in.s.o.DB.Write(w.run, w.done)
 		}
 	}
@@ -185,6 +121,10 @@ func (in *intake) run(ctx context.Context) {
 func (in *intake) stop(patience time.Duration) {
 	in.mu.Lock()
 	in.stopped = true
+	for _, w := range in.back {
+		w.back.told <- ErrStopped
+	}
+	in.back = nil
 	if in.count == 0 {
 		in.mu.Unlock()
 		return
@@ -229,7 +169,7 @@ func (in *intake) take() []entry {
 	defer in.mu.Unlock()
 	n, bytes := 0, int64(0)
 	for n < len(in.staged) && n < maxTaken && (n == 0 || bytes < maxTakenBytes) {
-		bytes += in.staged[n].size()
+		bytes += in.staged[n].size
 		n++
 	}
 	if n == len(in.staged) {
@@ -278,7 +218,7 @@ func (in *intake) settle(batch []entry) {
 	defer in.mu.Unlock()
 	in.count -= len(batch)
 	for i := range batch {
-		in.bytes -= batch[i].size()
+		in.bytes -= batch[i].size
 	}
 	clear(batch)
 	if in.spare == nil && cap(batch) <= maxTaken {

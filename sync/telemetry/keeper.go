@@ -90,32 +90,20 @@ func (s *Spool) sweep(ctx context.Context, lane laneID, w *sweep) error {
 
 // expire looks at the rows of a lane after one.
 func (s *Spool) expire(ctx context.Context, lane laneID, after int64) (p piece, err error) {
-	type row struct {
-		seq, route, size int64
-	}
-	var expired []row
+	type lapsed struct{ seq, route, size int64 }
+	var expired []lapsed
 	p.last = after
-	err = s.view(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(lane.sql().ages, after, sweepRows)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			var r row
-			var mono, wall, ttl int64
-			var flags int
-			if err := rows.Scan(&r.seq, &r.route, &mono, &wall, &ttl, &flags, &r.size); err != nil {
-				return err
-			}
-			p.seen, p.last = p.seen+1, r.seq
-			if ttl > 0 {
+	err = s.view(ctx, func(tx *sqlite.Tx) (err error) {
+		p.seen, err = heads(tx, lane, after, sweepRows, func(seq int64, h *head, size int64) {
+			p.last = seq
+			if h.ttl > 0 {
 				p.timed++
 			}
-			if s.expired(r.seq, mono, wall, ttl, flags) {
-				expired = append(expired, r)
+			if s.expired(seq, h.mono, h.wall, h.ttl, h.flags) {
+				expired = append(expired, lapsed{seq, h.route, size})
 			}
-		}
-		return rows.Err()
+		})
+		return err
 	}, func() {
 		for _, r := range expired {
 			if _, held := s.held[r.seq]; held {
@@ -125,6 +113,8 @@ func (s *Spool) expire(ctx context.Context, lane laneID, after int64) (p piece, 
 			s.leaving.add(leave{r.seq, lane, r.size, "", end{s.routeByID(r.route), Expired, ReasonTTL}})
 		}
 	})
-	p.expired = len(expired)
+	if p.expired = len(expired); p.expired > 0 {
+		s.at(pointLapsed)
+	}
 	return p, err
 }

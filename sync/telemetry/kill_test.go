@@ -26,6 +26,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, spoolUntilKilled(file, os.Getenv(victim+"_FROM")))
 		os.Exit(1)
 	}
+	if text := os.Getenv(doomed); text != "" {
+		fmt.Fprintln(os.Stderr, spoolUntilFailpoint(text))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 

@@ -12,55 +12,42 @@ var priorityOf = [lanes]Priority{High, Normal, Low}
 
 // laneSQL are the statements of one lane.
 type laneSQL struct {
-	first, last         string // seq; 0 when it is empty
-	read                string // the rows after one
-	ages                string // what an end by time depends on, of the rows after one
-	sizes               string // route and bytes of the rows after one
-	remove, removeRange string
-	insert              [2]string // of many rows and of one
-	quarantine          string
+	first, last string // seq; 0 when it is empty
+	read        string // the rows after one
+	heads       string // the heads of the rows after one, and how long their bodies are
+	one         string // head and body of one
+	remove      string
+	insert      [len(insertRows)]string // of that many rows
 }
 
-const (
-	columns     = "seq, source, topic, route, prev, mono, wall, ttl, flags, sum, properties, payload"
-	columnCount = 12
-	// insertRows is how many rows one INSERT takes: binding and stepping them
-	// together halves the cost of a row.
-	insertRows = 32
+// insertRows is how many rows an INSERT takes: binding and stepping many together
+// halves the cost of a row.
+var insertRows = [...]int{128, 16, 1}
 
-	sqlQuarantined = "SELECT count(*), coalesce(sum(octet_length(topic) + length(payload)), 0) FROM quarantine"
-)
+const sqlQuarantined = "SELECT count(*), coalesce(sum(octet_length(topic) + length(payload)), 0) FROM quarantine"
 
 func places(rows int) string {
-	row := "(" + strings.Repeat("?, ", columnCount-1) + "?)"
+	const row = "(?, ?, ?)"
 	return strings.Repeat(row+", ", rows-1) + row
 }
 
 var statements = func() (all [lanes]laneSQL) {
 	for lane := range lanes {
 		table := "messages_" + priorityOf[lane].String()
-		insert := "INSERT INTO " + table + " (" + columns + ") VALUES "
 		after := " FROM " + table + " WHERE seq > ? ORDER BY seq LIMIT ?"
 		all[lane] = laneSQL{
-			first:       "SELECT coalesce(min(seq), 0) FROM " + table,
-			last:        "SELECT coalesce(max(seq), 0) FROM " + table,
-			read:        "SELECT " + columns + after,
-			ages:        "SELECT seq, route, mono, wall, ttl, flags, octet_length(topic) + length(payload)" + after,
-			sizes:       "SELECT seq, route, octet_length(topic) + length(payload)" + after,
-			remove:      "DELETE FROM " + table + " WHERE seq = ?",
-			removeRange: "DELETE FROM " + table + " WHERE seq BETWEEN ? AND ?",
-			insert:      [2]string{insert + places(insertRows), insert + places(1)},
-			quarantine: "INSERT OR REPLACE INTO quarantine (seq, lane, route, reason, at, source, topic, mono, wall, ttl, flags, properties, payload)" +
-				" SELECT seq, ?, ?, ?, ?, source, topic, mono, wall, ttl, flags, properties, payload FROM " + table + " WHERE seq = ?",
+			first:  "SELECT coalesce(min(seq), 0) FROM " + table,
+			last:   "SELECT coalesce(max(seq), 0) FROM " + table,
+			read:   "SELECT seq, head, body" + after,
+			heads:  "SELECT seq, head, length(body)" + after,
+			one:    "SELECT head, body FROM " + table + " WHERE seq = ?",
+			remove: "DELETE FROM " + table + " WHERE seq = ?",
+		}
+		for i, rows := range insertRows {
+			all[lane].insert[i] = "INSERT INTO " + table + " (seq, head, body) VALUES " + places(rows)
 		}
 	}
 	return all
 }()
 
 func (l laneID) sql() *laneSQL { return &statements[l] }
-
-// The flags of a row.
-const (
-	flagRetain = 1 << iota
-	flagSynced // the clock was right when it came
-)

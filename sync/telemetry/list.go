@@ -82,17 +82,16 @@ func (s *Spool) walk(ctx context.Context, yield func(Record) error) error {
 	for lane := range lanes {
 		for after, more := int64(0), true; more; {
 			var items []*item
-			var routes []int64
 			err := s.o.DB.View(ctx, func(tx *sqlite.Tx) (err error) {
-				items, routes, err = read(tx, lane, after, listRows)
+				items, err = read(tx, lane, after, listRows)
 				return err
 			})
 			if err != nil {
 				return fmt.Errorf("read the spool: %w", err)
 			}
-			for i, it := range items {
+			for _, it := range items {
 				after = it.seq
-				if err := yield(s.record(it, s.routeOf(routes[i]).key)); err != nil {
+				if err := yield(s.record(it, s.routeOf(it.routeID).key)); err != nil {
 					return err
 				}
 			}
@@ -106,23 +105,10 @@ func (s *Spool) walkQuarantine(ctx context.Context, yield func(Record) error) er
 	for after, more := int64(0), true; more; {
 		var records []Record
 		err := s.o.DB.View(ctx, func(tx *sqlite.Tx) error {
-			rows, err := tx.Query(`SELECT seq, lane, route, reason, source, topic, mono, wall, ttl, flags, properties, payload
-				FROM quarantine WHERE seq > ? ORDER BY seq LIMIT ?`, after, listRows)
-			if err != nil {
-				return err
-			}
-			for rows.Next() {
-				it := &item{}
-				var route, reason string
-				if err := rows.Scan(&it.seq, &it.lane, &route, &reason, &it.source, &it.topic,
-					&it.mono, &it.wall, &it.ttl, &it.flags, &it.properties, &it.payload); err != nil {
-					return err
-				}
-				r := s.record(it, route)
-				r.Quarantine = reason
+			return s.quarantined(tx, after, listRows, func(_ *item, r Record) error {
 				records = append(records, r)
-			}
-			return rows.Err()
+				return nil
+			})
 		})
 		if err != nil {
 			return fmt.Errorf("read the quarantine: %w", err)
@@ -136,6 +122,29 @@ func (s *Spool) walkQuarantine(ctx context.Context, yield func(Record) error) er
 		more = len(records) > 0
 	}
 	return nil
+}
+
+// quarantined hands the messages in quarantine after one to see.
+func (s *Spool) quarantined(tx *sqlite.Tx, after int64, limit int, see func(*item, Record) error) error {
+	rows, err := tx.Query(`SELECT seq, lane, route, reason, source, topic, mono, wall, ttl, flags, properties, payload
+		FROM quarantine WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		it := &item{}
+		var route, reason string
+		if err := rows.Scan(&it.seq, &it.lane, &route, &reason, &it.source, &it.topic,
+			&it.mono, &it.wall, &it.ttl, &it.flags, &it.properties, &it.payload); err != nil {
+			return err
+		}
+		r := s.record(it, route)
+		r.Quarantine = reason
+		if err := see(it, r); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 func (s *Spool) record(it *item, route string) Record {

@@ -23,7 +23,7 @@ func TestMend(t *testing.T) {
 				"DELETE FROM routes WHERE key = 'b'", "DELETE FROM streams", "UPDATE state SET reserved = 3",
 				"DELETE FROM waiting WHERE route = 1", "UPDATE waiting SET messages = 7",
 				// One was put aside after the copy was made.
-				"INSERT INTO quarantine SELECT 1, 0, 'a', 'no', 0, source, topic, mono, wall, ttl, flags, properties, payload FROM messages_high WHERE seq = 1",
+				"INSERT INTO quarantine VALUES (1, 0, 'a', 'no', 0, 'thermo', 'high', 0, 0, 0, 0, NULL, x'30')",
 			} {
 				if err := tx.Exec(sql); err != nil {
 					return err

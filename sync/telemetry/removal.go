@@ -106,15 +106,16 @@ func (r *removal) run(tx *sqlite.Tx) error {
 	for lane := range lanes {
 		r.changes[lane] = map[*route]count{}
 	}
+	s.at(pointRemoving)
 	isolated := false
 	for i := range r.rows {
 		row := &r.rows[i]
 		if row.verdict == Quarantined {
 			isolated = true
-			wall, _ := s.clock.now()
-			if err := tx.Exec(row.lane.sql().quarantine, int(row.lane), row.route.key, row.cause, wall.UnixNano(), row.seq); err != nil {
+			if err := r.isolate(tx, row); err != nil {
 				return err
 			}
+			s.at(pointIsolated)
 		}
 		if err := r.remove(tx, row); err != nil {
 			return err
@@ -132,7 +133,26 @@ func (r *removal) run(tx *sqlite.Tx) error {
 			}
 		}
 	}
+	s.at(pointRemoved)
 	return nil
+}
+
+// isolate puts a row into quarantine.
+func (r *removal) isolate(tx *sqlite.Tx, row *leave) error {
+	var head, body []byte
+	if err := tx.QueryRow(row.lane.sql().one, row.seq).Scan(&head, &body); err != nil {
+		if errors.Is(err, sqlite.ErrNoRows) {
+			return nil
+		}
+		return err
+	}
+	it := newItem(row.seq, row.lane, head, body)
+	wall, _ := r.l.s.clock.now()
+	return tx.Exec(`INSERT OR REPLACE INTO quarantine
+		(seq, lane, route, reason, at, source, topic, mono, wall, ttl, flags, properties, payload)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		it.seq, int(it.lane), row.route.key, row.cause, wall.UnixNano(), it.source, it.topic,
+		it.mono, it.wall, it.ttl, it.flags, it.properties, it.payload)
 }
 
 func (r *removal) remove(tx *sqlite.Tx, row *leave) error {
@@ -169,6 +189,7 @@ func (r *removal) done(err error) {
 		s.mu.Unlock()
 		return
 	}
+	s.at(pointLeft)
 	told := ends{}
 	seqs := make([]int64, len(r.rows))
 	for i := range r.rows {
@@ -191,5 +212,6 @@ func (r *removal) done(err error) {
 	s.mu.Unlock()
 	s.release(seqs)
 	told.tell(s)
+	s.at(pointSettled)
 	s.wake()
 }

@@ -9,7 +9,7 @@ import "greengate/core/sqlite"
 // when a slow reader made it longer.
 const (
 	walAllowance = 8 << 20 // what core/sqlite lets stand of it
-	rowOverhead  = 64      // bytes of a row besides topic, source, properties and payload
+	rowOverhead  = 16      // bytes of a row besides head and body
 )
 
 // room is how much fits, as one function of the database sees it.
@@ -71,7 +71,7 @@ func (r *room) look(tx *sqlite.Tx) error {
 // (https://www.sqlite.org/fileformat2.html#record_format, "overflow").
 func (r *room) cost(e *entry) int64 {
 	const head = 16 // of a row in a page, and of a page
-	n := int64(len(e.source)+len(e.properties)) + e.size() + rowOverhead
+	n := int64(len(e.row.bytes)) + rowOverhead
 	overflow := int64(0)
 	if most := r.page - 35; n > most {
 		least := (r.page-12)*32/255 - 23

@@ -145,6 +145,7 @@ func (s *Spool) route(r *Route) (*route, error) {
 	settings := *r
 	known.settings.Store(&settings)
 	s.live = s.live || r.LiveShare > 0
+	s.at(pointRouted)
 	return known, nil
 }
 

@@ -43,6 +43,9 @@ type Options struct {
 	// Settled is told what became of messages, once each, after they have left the
 	// disk, or instead of coming onto it. It must not block. Optional.
 	Settled func(Settlement)
+	// Requeued is told that n messages of a route were put back from quarantine, before
+	// anything becomes of them. It must not block. Optional. See Requeue.
+	Requeued func(route string, n int)
 	// Rate is how many messages a second the cloud takes, for the forecast; optional:
 	// 100, AWS's limit for a connection.
 	Rate float64
@@ -134,6 +137,7 @@ type Spool struct {
 	streams streams
 	up      uploader
 	leaving leaving
+	reached func(failpoint) // of a test, else nil
 
 	// mu guards what follows, and the fields that say so.
 	mu        sync.Mutex
@@ -160,6 +164,9 @@ func New(o Options) (*Spool, error) {
 	o.Rate = cmp.Or(o.Rate, 100)
 	if o.Settled == nil {
 		o.Settled = func(Settlement) {}
+	}
+	if o.Requeued == nil {
+		o.Requeued = func(string, int) {}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -212,13 +219,22 @@ func (s *Spool) load(tx *sqlite.Tx) error {
 	return tx.QueryRow(sqlQuarantined).Scan(&q.messages, &q.bytes)
 }
 
+// patience is how long the end waits for the disk.
+const patience = 3 * time.Second
+
 // Run takes messages onto the disk and sends them until ctx ends. It then takes no
 // more, and has what was taken committed.
 func (s *Spool) Run(ctx context.Context) error {
-	if err := s.o.DB.Update(ctx, s.begin); err != nil {
-		if ctx.Err() != nil {
+	err := s.o.DB.Update(ctx, s.begin)
+	if err != nil && ctx.Err() != nil { // the end was first, but something may have been taken
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		if err = s.o.DB.Update(last, s.begin); err != nil {
+			s.intake.stop(0)
 			return nil
 		}
+	}
+	if err != nil {
 		return fmt.Errorf("begin the spool: %w", err)
 	}
 	s.intake.start()
@@ -229,7 +245,7 @@ func (s *Spool) Run(ctx context.Context) error {
 	tasks.Wait()
 	s.up.linger()
 	s.leaving.flush(time.Second)
-	s.intake.stop(3 * time.Second)
+	s.intake.stop(patience)
 	return nil
 }
 
@@ -243,7 +259,9 @@ func (s *Spool) begin(tx *sqlite.Tx) error {
 			return err
 		}
 	}
-	return s.clock.begin(tx)
+	err := s.clock.begin(tx)
+	s.at(pointBegun)
+	return err
 }
 
 // wake has the uploader look again.

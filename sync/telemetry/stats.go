@@ -25,7 +25,9 @@ type Stats struct {
 	Resent      uint64                `json:"resent"`
 	Throttled   uint64                `json:"throttled"`
 	Expired     uint64                `json:"expired"`
-	Dropped     map[string]uint64     `json:"dropped"` // by reason
+	Dropped     map[string]uint64     `json:"dropped"`   // by reason
+	Requeued    uint64                `json:"requeued"`  // put back from quarantine
+	Discarded   uint64                `json:"discarded"` // deleted there by somebody
 	Forecast    Forecast              `json:"forecast"`
 	Routes      map[string]RouteStats `json:"routes,omitempty"`
 }
@@ -60,7 +62,9 @@ type counters struct {
 	mu         sync.Mutex
 	ends       map[Verdict]uint64
 	dropped    map[string]uint64
-	quarantine count  // that is there
+	quarantine count // that is there
+	requeued   uint64
+	discarded  uint64
 	cause      string // of the last one
 	lastDrop   time.Time
 	rates      [3]rate // of in, inBytes and out
@@ -107,6 +111,15 @@ func (c *counters) isolated(cause string, there count) {
 	c.cause, c.quarantine = cause, there
 }
 
+// restored counts what has left the quarantine, with what is there now.
+func (c *counters) restored(requeued, discarded int, there count) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.requeued += uint64(requeued)
+	c.discarded += uint64(discarded)
+	c.quarantine = there
+}
+
 func (c *counters) tick() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -150,6 +163,7 @@ func (c *counters) report(st *Stats) {
 	defer c.mu.Unlock()
 	st.Sent, st.Expired, st.Quarantined = c.ends[Sent], c.ends[Expired], c.quarantine.messages
 	st.Resent, st.Throttled = c.resent.Load(), c.throttled.Load()
+	st.Requeued, st.Discarded = c.requeued, c.discarded
 	for reason, n := range c.dropped {
 		st.Dropped[reason] = n
 	}
@@ -162,7 +176,7 @@ func (c *counters) forecast(waiting int64, disk diskState, allowed float64) Fore
 	f := Forecast{IntakeRate: in, DrainRate: out, FullIn: never, DrainedIn: never}
 	if in > out && disk.limit > 0 {
 		// What a message takes on the disk, from those that come.
-		each := inBytes/in + rowOverhead
+		each := inBytes/in + restAt + 2*rowOverhead
 		f.FullIn = seconds(float64(max(0, disk.limit-disk.used)) / (each * (in - out)))
 	}
 	if waiting == 0 {
@@ -187,15 +201,14 @@ func (s *Spool) oldest() (oldest *Stamp, age time.Duration) {
 	// An error leaves the oldest unknown; the fault of the disk shows by itself.
 	_ = s.o.DB.View(ctx, func(tx *sqlite.Tx) error {
 		for lane := range lanes {
-			var seq, route, mono, wall, ttl, size int64
-			var flags int
-			row := tx.QueryRow(lane.sql().ages, 0, 1)
-			if err := row.Scan(&seq, &route, &mono, &wall, &ttl, &flags, &size); err != nil {
-				continue // the lane is empty
-			}
-			if oldest == nil || seq < oldest.Seq {
-				stamp := s.clock.when(seq, mono, wall, flags)
-				oldest, age = &stamp, s.clock.age(seq, mono, wall, flags)
+			_, err := heads(tx, lane, 0, 1, func(seq int64, h *head, _ int64) {
+				if oldest == nil || seq < oldest.Seq {
+					stamp := s.clock.when(seq, h.mono, h.wall, h.flags)
+					oldest, age = &stamp, s.clock.age(seq, h.mono, h.wall, h.flags)
+				}
+			})
+			if err != nil {
+				return err
 			}
 		}
 		return nil

@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"errors"
-	"hash/fnv"
 
 	"greengate/core/sqlite"
 )
@@ -37,17 +36,23 @@ type streams struct {
 func (st *streams) init() { st.known = map[int64]stream{} }
 
 // hashOf names a stream. Two that share a hash share a lane, which is no harm.
+// It is FNV-1a of both with a zero between.
 func hashOf(source, topic string) int64 {
-	h := fnv.New64a()
-	h.Write([]byte(source))
-	h.Write([]byte{0})
-	h.Write([]byte(topic))
-	return int64(h.Sum64())
+	const start, prime = 14695981039346656037, 1099511628211
+	h := uint64(start)
+	for i := range len(source) {
+		h = (h ^ uint64(source[i])) * prime
+	}
+	h *= prime
+	for i := range len(topic) {
+		h = (h ^ uint64(topic[i])) * prime
+	}
+	return int64(h)
 }
 
 // place returns the lane of a message, and the seq of the one before it in its stream.
 func (st *streams) place(tx *sqlite.Tx, e *entry) (laneID, int64, error) {
-	hash := hashOf(e.source, e.m.Topic)
+	hash := e.stream
 	s, ok := st.known[hash]
 	if !ok {
 		var err error
@@ -110,8 +115,10 @@ func (st *streams) recall(tx *sqlite.Tx, hash int64, lane laneID) (stream, error
 	return s, st.save(tx, hash, s)
 }
 
+const sqlSaveStream = "INSERT OR REPLACE INTO streams (hash, lane, last) VALUES (?, ?, ?)"
+
 func (st *streams) save(tx *sqlite.Tx, hash int64, s stream) error {
-	return tx.Exec("INSERT OR REPLACE INTO streams (hash, lane, last) VALUES (?, ?, ?)", hash, int(s.lane), s.last)
+	return tx.Exec(sqlSaveStream, hash, int(s.lane), s.last)
 }
 
 // shrink writes some streams to the database alone.

@@ -170,32 +170,23 @@ func (u *uploader) fillQueue(ctx context.Context, q *queue) error {
 // read reads rows of a lane and hands to add those that nobody has in hand.
 func (u *uploader) read(ctx context.Context, q *queue, after int64, limit int, add func(it *item, held bool) (keep bool)) error {
 	var items []*item
-	var routes []int64
 	return u.s.view(ctx, func(tx *sqlite.Tx) (err error) {
-		items, routes, err = read(tx, q.lane, after, limit)
+		items, err = read(tx, q.lane, after, limit)
 		return err
 	}, func() {
-		for i, it := range items {
-			it.route = u.s.routeByID(routes[i])
+		for _, it := range items {
+			it.route = u.s.routeByID(it.routeID)
 			_, held := u.s.held[it.seq]
-			if !held && u.damaged(it) {
+			if !held && it.damaged { // a bit has flipped
 				held = true
+				u.s.held[it.seq] = it
+				u.give(it, Quarantined, ReasonQuarantine, causeDamaged)
 			}
 			if add(it, held) {
 				u.s.held[it.seq] = it
 			}
 		}
 	})
-}
-
-// damaged has a row leave whose bits have flipped. The caller holds s.mu.
-func (u *uploader) damaged(it *item) bool {
-	if checksum(it.source, it.topic, it.properties, it.payload) == it.sum {
-		return false
-	}
-	u.s.held[it.seq] = it
-	u.give(it, Quarantined, ReasonQuarantine, "the disk has damaged it: its checksum is wrong")
-	return true
 }
 
 // give has an item leave. The caller holds s.mu.
@@ -217,8 +208,10 @@ func (u *uploader) send(f *flight) {
 		return
 	}
 	calls := u.takeOff(f)
+	s.at(pointSend)
 	err = s.o.Link.Send(calls, p, func(err error) { u.finish(f, err) })
 	if err == nil {
+		s.at(pointSent)
 		return
 	}
 	s.mu.Lock()

@@ -12,6 +12,7 @@ import (
 // forgotten by undo.
 type write struct {
 	in    *intake
+	back  *back // nil: it writes what was staged
 	ran   bool
 	batch []entry
 	args  []any
@@ -45,8 +46,9 @@ func (w *write) run(tx *sqlite.Tx) error {
 	s := w.in.s
 	if w.ran {
 		w.undo()
-	} else {
-		w.batch, w.ran = w.in.take(), true
+	}
+	if err := w.gather(tx); err != nil {
+		return err
 	}
 	w.ends = ends{}
 	for lane := range lanes {
@@ -56,6 +58,7 @@ func (w *write) run(tx *sqlite.Tx) error {
 	if len(w.batch) == 0 {
 		return nil
 	}
+	s.at(pointTaken)
 	s.streams.floor = w.batch[0].seq
 	if err := w.room.measure(s, tx); err != nil {
 		return err
@@ -68,28 +71,63 @@ func (w *write) run(tx *sqlite.Tx) error {
 	if err := w.insert(tx); err != nil {
 		return fmt.Errorf("write to the spool: %w", err)
 	}
+	s.at(pointInserted)
+	if w.back != nil {
+		if err := w.back.remove(tx); err != nil {
+			return fmt.Errorf("take out of quarantine: %w", err)
+		}
+	}
 	if err := w.account(tx); err != nil {
 		return fmt.Errorf("count what the spool holds: %w", err)
 	}
 	if last := w.batch[len(w.batch)-1].seq; last > w.in.reserved {
 		w.in.reserved = last + maxTaken
-		return tx.Exec("UPDATE state SET reserved = ?", w.in.reserved)
+		if err := tx.Exec("UPDATE state SET reserved = ?", w.in.reserved); err != nil {
+			return err
+		}
 	}
+	s.at(pointCounted)
+	return nil
+}
+
+// gather takes what the function is to write: what was staged stays the same however
+// often it runs.
+func (w *write) gather(tx *sqlite.Tx) (err error) {
+	switch {
+	case w.back != nil:
+		w.in.settle(w.batch)
+		if w.batch, err = w.back.take(tx); err != nil {
+			w.batch = nil
+			return fmt.Errorf("read the quarantine: %w", err)
+		}
+		w.in.number(w.batch)
+	case !w.ran:
+		w.batch = w.in.take()
+	}
+	w.ran = true
 	return nil
 }
 
 // admit finds room for a message, or gives it up.
 func (w *write) admit(tx *sqlite.Tx, e *entry) error {
+	s := w.in.s
 	if err := e.route.save(tx); err != nil {
 		return err
 	}
+	s.at(pointSaved)
 	var err error
-	if e.lane, e.prev, err = w.in.s.streams.place(tx, e); err != nil {
+	var prev int64
+	if e.lane, prev, err = s.streams.place(tx, e); err != nil {
 		return err
 	}
+	e.row.setPrev(prev)
+	s.at(pointPlaced)
 	fits, err := w.find(tx, e)
 	if err != nil {
 		return err
+	}
+	if !fits && w.back != nil {
+		return ErrNoRoom
 	}
 	if !fits {
 		reason := ReasonNewest
@@ -100,7 +138,7 @@ func (w *write) admit(tx *sqlite.Tx, e *entry) error {
 		return nil
 	}
 	w.pending[e.lane] = append(w.pending[e.lane], e)
-	w.note(e.lane, e.route, count{1, e.size()})
+	w.note(e.lane, e.route, count{1, e.size})
 	return nil
 }
 
@@ -114,33 +152,23 @@ func (w *write) note(lane laneID, r *route, change count) {
 // insert writes what is pending, many rows to a statement.
 func (w *write) insert(tx *sqlite.Tx) error {
 	for lane := range lanes {
-		sql, rows := lane.sql(), w.pending[lane]
-		for len(rows) > 0 {
-			n, text := 1, sql.insert[1]
-			if len(rows) >= insertRows {
-				n, text = insertRows, sql.insert[0]
+		rows := w.pending[lane]
+		for i, n := range insertRows {
+			for len(rows) >= n {
+				w.args = w.args[:0]
+				for _, e := range rows[:n] {
+					w.args = append(w.args, e.seq, e.row.bytes[:e.row.body], e.row.bytes[e.row.body:])
+				}
+				if err := tx.Exec(lane.sql().insert[i], w.args...); err != nil {
+					return err
+				}
+				rows = rows[n:]
 			}
-			w.args = w.args[:0]
-			for _, e := range rows[:n] {
-				w.args = append(w.args, e.seq, e.source, e.m.Topic, e.route.id, e.prev, e.mono, e.wall, e.ttl, e.flags,
-					checksum(e.source, e.m.Topic, e.properties, e.m.Payload), nullable(e.properties), e.m.Payload)
-			}
-			if err := tx.Exec(text, w.args...); err != nil {
-				return err
-			}
-			rows = rows[n:]
 		}
 		w.pending[lane] = w.pending[lane][:0]
 	}
 	clear(w.args[:cap(w.args)])
 	return nil
-}
-
-func nullable(b []byte) any {
-	if b == nil {
-		return nil
-	}
-	return b
 }
 
 // account writes how much waits, with the messages.
@@ -185,6 +213,12 @@ func (w *write) done(err error) {
 		return
 	}
 	w.undo()
+	if w.back != nil {
+		w.in.next()
+		w.in.settle(w.batch)
+		w.back.told <- err
+		return
+	}
 	if ofDisk(err) && w.in.giveBack(w.batch, err) {
 		return
 	}
@@ -198,8 +232,12 @@ func (w *write) done(err error) {
 // commit tells that the batch is on the disk, or given up.
 func (w *write) commit() {
 	s := w.in.s
+	s.at(pointCommitted)
 	w.in.next()
 	s.release(w.taken)
+	if w.back != nil {
+		w.back.tell(w.batch)
+	}
 	s.mu.Lock()
 	for lane := range lanes {
 		for r, n := range w.changes[lane] {
@@ -211,15 +249,19 @@ func (w *write) commit() {
 	for i := range w.batch {
 		e := &w.batch[i]
 		s.committed[e.lane] = max(s.committed[e.lane], e.seq)
-		accepted.add(count{1, e.size()})
-		s.timed[e.lane] = s.timed[e.lane] || e.ttl > 0
+		accepted.add(count{1, e.size})
+		s.timed[e.lane] = s.timed[e.lane] || e.timed
 	}
 	s.mu.Unlock()
 	s.stats.accepted(accepted)
 	for i := range w.batch {
 		w.batch[i].stored(nil)
 	}
+	s.at(pointTold)
 	w.ends.tell(s)
 	w.in.settle(w.batch)
 	s.wake()
+	if w.back != nil {
+		w.back.told <- nil
+	}
 }

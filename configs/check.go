@@ -97,6 +97,10 @@ func (k *checker) devices() {
 			}
 		}
 		k.oneOf(at("shadow"), d.Shadow, "sync", "local", "none")
+		k.oneOf(at("direction"), d.Direction, "both", "up", "down")
+		if d.Shadow != "sync" && (d.Direction == "up" || d.Direction == "down") {
+			k.check(at("direction"), fmt.Sprintf("the shadow of %q is not in sync with the cloud", d.Thing), "take `direction` out, or write `shadow: sync`")
+		}
 		if d.Certificate != "" || k.has(at("certificate")...) {
 			k.fingerprint(at("certificate"), d, owners)
 		}
@@ -207,16 +211,18 @@ func (k *checker) thing(p path, name string) bool {
 	return err == nil
 }
 
-// oneOf records a fault when the value is none of the words.
-func (k *checker) oneOf(p path, value string, words ...string) {
+// oneOf records a fault when the value is none of the words, and tells whether it
+// is one.
+func (k *checker) oneOf(p path, value string, words ...string) bool {
 	if slices.Contains(words, value) {
-		return
+		return true
 	}
 	hint := "write " + orList(words)
 	if near := nearest(value, words); near != "" {
 		hint = fmt.Sprintf("did you mean %q? known are %s", near, strings.Join(words, ", "))
 	}
 	k.check(p, fmt.Sprintf("%q is not known here", clip(value)), hint)
+	return false
 }
 
 // orList writes a, b or c.

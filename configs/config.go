@@ -64,6 +64,9 @@ type Device struct {
 	Labels []string `yaml:"labels"`
 	// Shadow is sync, local, or none: the device has no shadow at all.
 	Shadow string `yaml:"shadow"`
+	// Direction of a shadow that is in sync: both, up (the cloud is made equal to
+	// what is here), or down (what is here is made equal to the cloud).
+	Direction string `yaml:"direction"`
 	// OwnShadows overrides that of the group; nil: as the group has it.
 	OwnShadows *bool `yaml:"own_shadows"`
 	// Certificate is the fingerprint of a certificate that this group's CA did
@@ -76,7 +79,7 @@ type Device struct {
 }
 
 // SetDefaults fills in what a device of the file may leave out.
-func (d *Device) SetDefaults() { d.Shadow = "sync" }
+func (d *Device) SetDefaults() { d.Shadow, d.Direction = "sync", "both" }
 
 // Fingerprint returns the 64 hex digits of Certificate, or "" when the group's
 // CA issues the device's certificates.
@@ -128,15 +131,7 @@ func (c *Config) Names() subscriptions.Names {
 		n.Functions = append(n.Functions, f.Name)
 	}
 	if c.GPIO != nil {
-		for _, l := range c.GPIO.LEDs {
-			n.Pins = append(n.Pins, l.Name)
-		}
-		for _, b := range c.GPIO.Buttons {
-			n.Pins = append(n.Pins, b.Name)
-		}
-		for _, s := range c.GPIO.Sensors {
-			n.Pins = append(n.Pins, s.Name)
-		}
+		n.Pins = c.GPIO.Names()
 	}
 	return n
 }

@@ -83,7 +83,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, bytes bool) {
 	case v.Kind() == reflect.Slice:
 		d.list(n, v)
 	case v.Kind() == reflect.Map:
-		d.words(n, v)
+		d.table(n, v)
 	default:
 		d.scalar(n, v, bytes)
 	}
@@ -208,8 +208,8 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value) {
 	v.Set(all)
 }
 
-// words decodes a map of text to text.
-func (d *decoder) words(n *yaml.Node, v reflect.Value) {
+// table decodes a map with words as keys.
+func (d *decoder) table(n *yaml.Node, v reflect.Value) {
 	if d.empty(n, "keys and values") {
 		return
 	}
@@ -217,23 +217,27 @@ func (d *decoder) words(n *yaml.Node, v reflect.Value) {
 		d.fault(n, "must be a mapping, not "+kindName(n), "write keys and values: KEY: value")
 		return
 	}
-	all := make(map[string]string, len(n.Content)/2)
+	all, elem := reflect.MakeMap(v.Type()), v.Type().Elem()
+	defaults := elem.Kind() == reflect.Struct && d.info(elem).defaults
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		d.path = append(d.path, key.Value)
-		var text string
-		switch _, twice := all[key.Value]; {
+		switch twice := all.MapIndex(reflect.ValueOf(key.Value)).IsValid(); {
 		case key.Kind != yaml.ScalarNode || key.Tag == "!!merge":
 			d.fault(key, "a key must be a word", "")
 		case twice:
 			d.fault(key, "stands here a second time", "the first is in line "+lineOf(n, key.Value))
 		default:
-			d.value(value, reflect.ValueOf(&text).Elem(), false)
-			all[key.Value] = text
+			one := reflect.New(elem)
+			if defaults {
+				one.Interface().(defaulter).SetDefaults()
+			}
+			d.value(value, one.Elem(), false)
+			all.SetMapIndex(reflect.ValueOf(key.Value), one.Elem())
 		}
 		d.path = d.path[:len(d.path)-1]
 	}
-	v.Set(reflect.ValueOf(all))
+	v.Set(all)
 }
 
 // lineOf returns the line of the first such key of a mapping.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 )
 
 // Load reads and checks a group file. The error is Faults when the file could
@@ -96,14 +95,8 @@ func (c *Config) Unserved() []string {
 	if c.adminPage {
 		say("admin.listen", "the status page")
 	}
-	if c.GPIO != nil && len(c.GPIO.Sensors) > 0 {
-		say("gpio.sensors", "sensors")
-	}
 	if len(c.Functions) > 0 {
 		say("functions", "local functions")
-	}
-	if c.Cloud != nil && slices.ContainsFunc(c.Devices, func(d Device) bool { return d.Shadow == "sync" }) {
-		say("devices.shadow", "the sync of shadows with the cloud (`shadow: sync`)")
 	}
 	return lines
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,6 +27,16 @@ func (c *Config) Print(w io.Writer) error {
 // printer shares the decoder's knowledge of the structs, so both agree on names
 // and units.
 type printer struct{ *decoder }
+
+// sortedKeys returns the keys of a map with words as keys.
+func sortedKeys(m reflect.Value) []string {
+	keys := make([]string, 0, m.Len())
+	for _, k := range m.MapKeys() {
+		keys = append(keys, k.String())
+	}
+	slices.Sort(keys)
+	return keys
+}
 
 // section writes every key of a struct.
 func (p printer) section(v reflect.Value) *yaml.Node {
@@ -86,15 +97,21 @@ func (p printer) value(v reflect.Value, bytes bool) *yaml.Node {
 		return n
 	case v.Kind() == reflect.Map:
 		n := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
-		words := v.Interface().(map[string]string)
-		for _, k := range sortedKeys(words) {
-			n.Content = append(n.Content, text(k), text(words[k]))
+		for _, k := range sortedKeys(v) {
+			one := v.MapIndex(reflect.ValueOf(k))
+			if one.Kind() == reflect.Struct {
+				n.Content = append(n.Content, text(k), p.entry(one))
+			} else {
+				n.Content = append(n.Content, text(k), p.value(one, false))
+			}
 		}
 		return n
 	case v.Kind() == reflect.Bool:
 		return plain(strconv.FormatBool(v.Bool()))
 	case v.Type() == durationType:
 		return plain(formatDuration(time.Duration(v.Int())))
+	case v.CanFloat():
+		return plain(strconv.FormatFloat(v.Float(), 'g', -1, 64))
 	case bytes:
 		return plain(formatSize(v.Int()))
 	case v.CanInt():

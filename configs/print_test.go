@@ -36,7 +36,7 @@ func TestPrintIsForPeople(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, line := range []string{
-		"  - {thing: A, shadow: sync}", "  - {from: A, topic: t, to: cloud, ttl: 168h}", "  - {name: f, command: [x], timeout: 3s, memory: 64MiB}",
+		"  - {thing: A, shadow: sync, direction: both}", "  - {from: A, topic: t, to: cloud, ttl: 168h}", "  - {name: f, command: [x], timeout: 3s, memory: 64MiB}",
 		"  listen: ['0.0.0.0:8883']", "own_shadows: true", "  strict_subscribe: false",
 	} {
 		if !strings.Contains(b.String(), line+"\n") {

@@ -37,7 +37,7 @@ func (e *InUse) Error() string {
 // RemoveDevice returns the group file data without the device. While rows of
 // the table name the thing it refuses with *InUse, unless withRows: then they
 // go, too, and are returned; from a list that names others only the name goes.
-// LEDs that show the thing's shadow are never touched, and so refuse always.
+// Pins that are bound to the thing's shadow are never touched, and so refuse always.
 func RemoveDevice(data []byte, thing string, withRows bool) ([]byte, []RowRef, error) {
 	r, c, err := parse("", data)
 	if err != nil {
@@ -51,24 +51,24 @@ func RemoveDevice(data []byte, thing string, withRows bool) ([]byte, []RowRef, e
 		}
 		return nil, nil, fmt.Errorf("remove %q: %w%s", thing, ErrNoDevice, parenthesis(DidYouMean(thing, known, "")))
 	}
-	var rows, leds []RowRef
+	var rows, pins []RowRef
 	for _, row := range c.Subscriptions {
 		if names(row, thing) {
 			rows = append(rows, RowRef{row.Line, row.Text})
 		}
 	}
 	if c.GPIO != nil {
-		for i, l := range c.GPIO.LEDs {
-			if n, _ := r.locate(path{"gpio", "leds", i}); l.Thing == thing {
-				leds = append(leds, RowRef{n.Line, flow(n)})
+		for _, use := range c.GPIO.Things() {
+			if n, _ := r.locate(parsePath(use.Path)); use.Thing == thing && n != nil {
+				pins = append(pins, RowRef{n.Line, flow(n)})
 			}
 		}
 	}
 	switch {
-	case len(leds) > 0 && withRows:
-		return nil, nil, &InUse{thing, leds}
-	case len(rows)+len(leds) > 0 && !withRows:
-		return nil, nil, &InUse{thing, append(rows, leds...)}
+	case len(pins) > 0 && withRows:
+		return nil, nil, &InUse{thing, pins}
+	case len(rows)+len(pins) > 0 && !withRows:
+		return nil, nil, &InUse{thing, append(rows, pins...)}
 	}
 	s := newSource(data)
 	_, list := entryOf(r.root, "devices")

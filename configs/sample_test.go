@@ -73,7 +73,8 @@ func TestSampleTeachesEveryKey(t *testing.T) {
 	}
 	words := flow(root.Content[0])
 	for _, typ := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[Device](), reflect.TypeFor[subscriptions.Row](),
-		reflect.TypeFor[gpio.LED](), reflect.TypeFor[gpio.Button](), reflect.TypeFor[gpio.Sensor](), reflect.TypeFor[functions.Config](), reflect.TypeFor[cloud.Config]()} {
+		reflect.TypeFor[gpio.Config](), reflect.TypeFor[gpio.Output](), reflect.TypeFor[gpio.PWM](), reflect.TypeFor[gpio.Servo](), reflect.TypeFor[gpio.Button](),
+		reflect.TypeFor[gpio.Input](), reflect.TypeFor[gpio.Counter](), reflect.TypeFor[gpio.Sensor](), reflect.TypeFor[gpio.Calibration](), reflect.TypeFor[functions.Config](), reflect.TypeFor[cloud.Config]()} {
 		for _, key := range describe(typ).names {
 			if !strings.Contains(words, key+": ") {
 				t.Errorf("the sample does not show %s of %s", key, typ)

@@ -37,6 +37,8 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, bytes bool) bool {
 		var size int64
 		size, problem, hint = parseSize(n.Value)
 		v.SetInt(size)
+	case v.Kind() == reflect.Float64:
+		problem = setFloat(n, v)
 	default:
 		problem, hint = setInt(n, v)
 	}
@@ -89,6 +91,15 @@ func setInt(n *yaml.Node, v reflect.Value) (problem, hint string) {
 	}
 	v.SetInt(x)
 	return "", ""
+}
+
+func setFloat(n *yaml.Node, v reflect.Value) (problem string) {
+	x, err := strconv.ParseFloat(n.Value, 64)
+	if err != nil || math.IsInf(x, 0) || math.IsNaN(x) || n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
+		return fmt.Sprintf("must be a number, not %q", clip(n.Value))
+	}
+	v.SetFloat(x)
+	return ""
 }
 
 const (

@@ -10,6 +10,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"gopkg.in/yaml.v3"
+
+	"greengate/gpio"
 )
 
 func compileSchema(t *testing.T) *jsonschema.Schema {
@@ -78,6 +80,18 @@ func TestSchemaHasTheKeysOfTheStructs(t *testing.T) {
 	compare("", compileSchema(t), reflect.TypeFor[Config]())
 }
 
+// The schema knows the sensors that the gateway knows.
+func TestSchemaHasTheKindsOfSensors(t *testing.T) {
+	sensor := compileSchema(t).Properties["gpio"].Properties["sensors"].Items2020
+	var got []string
+	for _, kind := range sensor.Properties["kind"].Enum.Values {
+		got = append(got, kind.(string))
+	}
+	if !slices.Equal(got, gpio.Kinds) {
+		t.Errorf("the schema has %q, the gateway %q", got, gpio.Kinds)
+	}
+}
+
 func TestSchemaTakesGoodFiles(t *testing.T) {
 	schema := compileSchema(t)
 	sample, err := Sample(SampleOptions{})
@@ -114,6 +128,9 @@ func TestSchemaRefuses(t *testing.T) {
 		"subscriptions: [{from: A, topic: t, to: B, quux: 1}]", "functions: [{name: f, command: [x], quux: 1}]",
 		"devices: [{}]", "devices: [{thing: a b}]", "devices: [{thing: A, shadow: both}]", "devices: [{thing: A, certificate: abc}]",
 		"subscriptions: [{from: A, to: B}]", "subscriptions: [{from: A, topic: t, to: B, shadow: C}]", "subscriptions: [{from: A, topic: t, to: B, ttl: 1w}]",
+		"gpio: {pwm: [{name: a, pin: GPIO5, safe: 101}]}", "gpio: {pwm: [{name: a, pin: GPIO5, frequency: 0}]}", "gpio: {servo: [{name: a, pin: GPIO5, max_on: 1s}]}",
+		"gpio: {outputs: [{name: a, pin: GPIO5, hold: 10}]}", "gpio: {buttons: [{name: a, pin: GPIO5}]}", "gpio: {inputs: [{name: a, pin: GPIO5, key: k}]}",
+		"gpio: {sensors: [{name: a, kind: bme281, topic: t}]}", "gpio: {sensors: [{name: a, kind: bme280, topic: t, calibrate: {humidity: {x: 1}}}]}",
 		"broker: {listen: []}", "broker: {listen: 0.0.0.0}", "log: {level: loud}", "cloud:", "functions: [{name: f, command: [x], memory: 64MB}]",
 	} {
 		if schema.Validate(instance(t, []byte(head+text))) == nil {

@@ -18,10 +18,12 @@ type Options struct {
 	// the far end, and keeps the payload.
 	Publish func(topic string, payload []byte, from string)
 	// Report makes value the reported state of a top-level key of a thing's
-	// classic shadow. It is called by one goroutine of Run, and may wait.
+	// classic shadow; null takes the key out. It is called by one goroutine of Run,
+	// and may wait.
 	Report func(thing, key string, value json.RawMessage)
-	// Changed is told every level that an LED takes, in order. It is called
-	// while the LED is locked: it must be quick and call nothing of the Bank.
+	// Changed is told every time an output takes a level, in order, and whether it
+	// is on then. It is called while the output is locked: it must be quick and call
+	// nothing of the Bank.
 	Changed func(name string, on bool)
 	Log     *slog.Logger
 }
@@ -33,16 +35,19 @@ type Bank struct {
 	open func(driver string, log *slog.Logger) (board, error)
 
 	// What New makes and nobody changes.
-	leds     []*led
-	buttons  []*button
-	byName   map[string]pin
-	bindings map[string][]*binding // by thing
+	actuators []*actuator
+	inputs    []inputPin
+	sensors   []*sensor
+	byName    map[string]pin
+	bindings  map[string][]*binding // by thing
+	interlock interlocks
 
-	faulty chan struct{} // wakes the goroutine that mends
-	owed   chan struct{} // wakes the goroutine that reports
+	due  chan struct{} // wakes the goroutine that keeps contracts and mends
+	owed chan struct{} // wakes the goroutine that reports
 
 	mu     sync.Mutex
-	board  board // nil: not open
+	board  board  // nil: not open
+	buses  *buses // of the sensors; nil: not open
 	closed bool
 	cancel context.CancelFunc // of a Run that is on; nil: there is none
 	ended  chan struct{}      // closed when that Run has let go of the pins
@@ -106,36 +111,26 @@ func New(o Options) *Bank {
 	b := &Bank{
 		o: o, log: o.Log, open: openBoard,
 		byName: map[string]pin{}, bindings: map[string][]*binding{},
-		faulty: make(chan struct{}, 1), owed: make(chan struct{}, 1),
+		due: make(chan struct{}, 1), owed: make(chan struct{}, 1),
 	}
-	for i, c := range o.Config.LEDs {
-		l := newLED(b, c, fmt.Sprintf("gpio.leds[%d].pin", i))
-		b.leds, b.byName[c.Name] = append(b.leds, l), l
-		if c.Thing != "" {
-			b.bind(l)
-		}
-	}
-	for i, c := range o.Config.Buttons {
-		k := newButton(b, c, fmt.Sprintf("gpio.buttons[%d].pin", i))
-		b.buttons, b.byName[c.Name] = append(b.buttons, k), k
-	}
-	for _, c := range o.Config.Sensors {
-		b.log.Warn("The sensor is not read: this version does not serve sensors", "pin", c.Name)
-	}
+	b.addOutputs()
+	b.addInputs()
+	b.addSensors()
 	return b
 }
 
 // Open claims all pins and puts every output at its safe level. Its error is
 // PinErrors, every pin that does not exist or is in use; the others have been
-// let go of again, and the Bank is closed. Call it before the process opens files or listens (periph's
-// start-up closes descriptors that are not its own), and Close in any case.
+// let go of again, and the Bank is closed. Call it before the process opens files
+// or listens (periph's start-up closes descriptors that are not its own), and
+// Close in any case.
 func (b *Bank) Open() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.board != nil || b.closed {
 		return errors.New("open the pins: they were opened before")
 	}
-	if len(b.leds)+len(b.buttons) == 0 {
+	if b.empty() {
 		b.board = newSim() // no pin, so no reason to look for a board
 		return nil
 	}
@@ -143,31 +138,28 @@ func (b *Bank) Open() error {
 	if err != nil {
 		return PinErrors{{Path: "gpio.driver", Problem: err.Error()}}
 	}
-	var faults PinErrors
-	for _, l := range b.leds {
-		if err := l.open(board); err != nil {
-			faults = append(faults, pinError(board, l.path, l.Pin, err))
-		}
-	}
-	for _, k := range b.buttons {
-		if err := k.open(board); err != nil {
-			faults = append(faults, pinError(board, k.path, k.Pin, err))
-		}
-	}
+	faults := append(b.openOutputs(board), b.openInputs(board)...)
 	if len(faults) > 0 {
 		b.stop()
 		b.release()
 		b.closed = true
 		return faults
 	}
+	b.openSensors(board)
 	b.board = board
 	return nil
 }
 
-// pinError says what is wrong with a pin in the words of the file.
-func pinError(board board, path, pin string, err error) *PinError {
-	e := &PinError{Path: path, Pin: pin, Problem: fmt.Sprintf("the pin %q cannot be used: %v", pin, err)}
+// empty tells whether there is nothing for which a board is needed.
+func (b *Bank) empty() bool { return len(b.actuators)+len(b.inputs)+len(b.sensors) == 0 }
+
+// pinError says what is wrong with the pin of an entry, in the words of the file.
+func pinError(board board, entry, pin string, err error) *PinError {
+	e := &PinError{Path: entry + ".pin", Pin: pin, Problem: fmt.Sprintf("the pin %q cannot be used: %v", pin, err)}
+	var setting *settingError
 	switch {
+	case errors.As(err, &setting):
+		e.Path, e.Problem, e.Hint = entry+"."+setting.key, setting.problem, setting.hint
 	case errors.Is(err, errNoLine):
 		e.Problem = fmt.Sprintf("the board has no pin %q", pin)
 		e.Hint = board.hint()
@@ -177,7 +169,7 @@ func pinError(board board, path, pin string, err error) *PinError {
 	return e
 }
 
-// Run watches the buttons, mends what fails and reports, until ctx is cancelled
+// Run reads inputs and sensors, mends what fails and reports, until ctx is cancelled
 // or one of its own goroutines panics, which is its error. When it returns, every
 // output is at its safe level and the pins are let go of.
 func (b *Bank) Run(ctx context.Context) error {
@@ -195,7 +187,7 @@ func (b *Bank) Run(ctx context.Context) error {
 	defer cancel()
 	// Before anybody is waited for: an LED does not wait for a button.
 	defer b.stop()
-	failed := make(chan error, len(b.buttons)+2)
+	failed := make(chan error, 2*len(b.inputs)+len(b.sensors)+2)
 	work := func(what string, f func(context.Context)) {
 		wg.Go(func() {
 			defer func() {
@@ -206,10 +198,11 @@ func (b *Bank) Run(ctx context.Context) error {
 			f(ctx)
 		})
 	}
-	for _, k := range b.buttons {
-		work("watch the button "+k.Name, k.watch)
+	b.runInputs(work)
+	for _, s := range b.sensors {
+		work("read the sensor "+s.Name, s.watch)
 	}
-	work("mend pins", b.mend)
+	work("keep the contracts of pins", b.attend)
 	work("report pins", b.report)
 	select {
 	case err := <-failed:
@@ -259,18 +252,19 @@ func (b *Bank) running() (ended <-chan struct{}, err error) {
 
 // stop puts every output at its safe level, after which no command moves it.
 func (b *Bank) stop() {
-	for _, l := range b.leds {
-		l.stop()
+	for _, a := range b.offFirst() {
+		a.stop()
 	}
 }
 
 func (b *Bank) release() {
-	for _, l := range b.leds {
-		l.release()
+	for _, a := range b.actuators {
+		a.release()
 	}
-	for _, k := range b.buttons {
-		k.release()
+	for _, in := range b.inputs {
+		in.base().release()
 	}
+	b.releaseSensors()
 }
 
 // wake lets the goroutine that waits for c have a look, now or when it comes.

@@ -8,7 +8,7 @@ import (
 // BenchmarkMessageToPin is the way of a message from the router's call to the
 // level of a simulated pin that changes.
 func BenchmarkMessageToPin(b *testing.B) {
-	bank := newBank(Options{Config: Config{LEDs: []LED{{Name: "red", Pin: "GPIO17", Safe: "off"}}}}, newSim())
+	bank := newBank(Options{Config: Config{LEDs: []Output{{Name: "red", Pin: "GPIO17", Safe: "off"}}}}, newSim())
 	if err := bank.Open(); err != nil {
 		b.Fatal(err)
 	}

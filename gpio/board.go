@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 )
 
 // board gives the lines, each to one user at a time.
@@ -15,25 +14,18 @@ type board interface {
 	hint() string
 	// output claims the line and drives it at that level.
 	output(line string, on bool) (output, error)
-	// input claims the line, pulled up, down or none, with both edges.
-	input(line, pull string) (input, error)
+	// input claims the line, pulled up, down or none, and asks for those edges.
+	input(line, pull string, want edgeSet) (input, error)
+	// pwm returns the kernel's PWM channel on that line, or errNoPWM.
+	pwm(line string) (channel, error)
+	// has tells whether there is such a line; nil, or errNoLine.
+	has(line string) error
 }
 
 // output is a claimed line that is driven. It cannot be read: on a real line
 // that would make it an input. Whoever drives it remembers the level.
 type output interface {
 	Set(on bool) error
-	Close()
-}
-
-// input is a claimed line that is read. One goroutine uses it.
-type input interface {
-	// High tells the level now.
-	High() bool
-	// Wait waits for an edge, not longer than that; the time is never 0 or less.
-	// An edge has no direction, some may be missing, and false long before the
-	// time is over means that the line is lost.
-	Wait(timeout time.Duration) bool
 	Close()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +64,7 @@ func testBoard(t *testing.T, newWorld func(t *testing.T) world) {
 		if _, err := b.output("GPIO99", false); !errors.Is(err, errNoLine) {
 			t.Errorf("output: %v", err)
 		}
-		if _, err := b.input("GPIO99", "up"); !errors.Is(err, errNoLine) {
+		if _, err := b.input("GPIO99", "up", bothEdges); !errors.Is(err, errNoLine) {
 			t.Errorf("input: %v", err)
 		}
 	})
@@ -86,37 +87,16 @@ func testBoard(t *testing.T, newWorld func(t *testing.T) world) {
 		up, down := mustInput(t, b, "GPIO23", "up"), mustInput(t, b, "GPIO24", "down")
 		defer up.Close()
 		defer down.Close()
-		if !up.High() || down.High() {
-			t.Errorf("pulled up it is high: %v; pulled down: %v", up.High(), down.High())
+		if !isHigh(t, up) || isHigh(t, down) {
+			t.Errorf("pulled up it is high: %v; pulled down: %v", isHigh(t, up), isHigh(t, down))
 		}
 	})
-	t.Run("Edges", func(t *testing.T) {
-		w := newWorld(t)
-		in := mustInput(t, w.board(), "GPIO22", "up")
-		defer in.Close()
-		begin := time.Now()
-		if in.Wait(20*time.Millisecond) || time.Since(begin) < 20*time.Millisecond {
-			t.Errorf("no edge, and the wait ended after %v", time.Since(begin))
-		}
-		for _, level := range []bool{false, true, false} {
-			go w.drive(t, "GPIO22", level)
-			if !in.Wait(5*time.Second) || in.High() != level {
-				t.Errorf("an edge to %v: the level is %v", level, in.High())
-			}
-		}
-		// More than the kernel keeps: the level is right all the same.
-		for i := range 41 {
-			w.drive(t, "GPIO22", i%2 == 0)
-		}
-		n := 0
-		for in.Wait(100 * time.Millisecond) {
-			n++
-		}
-		if n == 0 || n > 41 || !in.High() {
-			t.Errorf("of 41 edges %d came, and the level is %v", n, in.High())
-		}
-	})
+	t.Run("Edges", func(t *testing.T) { testEdges(t, newWorld(t)) })
+	t.Run("OneEdge", func(t *testing.T) { testOneEdge(t, newWorld(t)) })
+	t.Run("Overflow", func(t *testing.T) { testOverflow(t, newWorld(t)) })
+	t.Run("Counter", func(t *testing.T) { testCounterOn(t, newWorld(t)) })
 	t.Run("Bank", func(t *testing.T) { testBankOn(t, newWorld(t)) })
+	t.Run("Outputs", func(t *testing.T) { testOutputsOn(t, newWorld(t)) })
 }
 
 // A whole Bank on a board: messages, a bouncing button, the safe levels.
@@ -124,7 +104,7 @@ func testBankOn(t *testing.T, w world) {
 	said := make(chan string, 10)
 	b := newBank(Options{
 		Config: Config{
-			LEDs: []LED{
+			LEDs: []Output{
 				{Name: "red", Pin: "GPIO17", On: "R", Safe: "off", Thing: "light", Key: "property"},
 				{Name: "heart", Pin: "P1_32", On: "true", Safe: "on"}, // GPIO12
 			},
@@ -196,7 +176,7 @@ func mustOutput(t *testing.T, b board, line string, on bool) output {
 
 func mustInput(t *testing.T, b board, line, pull string) input {
 	t.Helper()
-	in, err := b.input(line, pull)
+	in, err := b.input(line, pull, bothEdges)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +193,9 @@ func (w simWorld) level(t *testing.T, name string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return l.High()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.high()
 }
 
 func (w simWorld) drive(t *testing.T, name string, level bool) {
@@ -226,4 +208,53 @@ func (w simWorld) occupy(t *testing.T, name string) {
 	if _, err := w.claim(name, "somebody", func(*simLine) {}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Outputs of each kind on a board: active_low from the first moment, a chip and an
+// offset, the interlock, pulses, and a servo.
+func testOutputsOn(t *testing.T, w world) {
+	c := outputs(
+		Output{Name: "up", Pin: "GPIO5", ActiveLow: true, Interlock: []string{"down"}},
+		Output{Name: "down", Pin: "gpiochip0/6", Interlock: []string{"up"}},
+	)
+	c.PWM = []PWM{{Name: "lamp", Pin: "GPIO24", Mode: "software", Frequency: 50}}
+	b := newBank(Options{Config: c}, w.board())
+	if err := b.Open(); err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	sees := func(line string, high bool) {
+		t.Helper()
+		if w.level(t, line) != high {
+			t.Errorf("%s is high: %v", line, !high)
+		}
+	}
+	sees("GPIO5", true)
+	expect(t, say(t, b, "up", "on"), "")
+	sees("GPIO5", false)
+	expect(t, say(t, b, "down", "on"), Interlocked)
+	sees("GPIO6", false)
+	expect(t, say(t, b, "up", "off"), "")
+	expect(t, say(t, b, "down", "on"), "")
+	sees("GPIO5", true)
+	sees("GPIO6", true)
+
+	expect(t, say(t, b, "lamp", "50"), "")
+	for _, high := range []bool{true, false, true} {
+		for begin := time.Now(); w.level(t, "GPIO24") != high; {
+			if time.Since(begin) > 5*time.Second {
+				t.Fatalf("the lamp stays at %v", !high)
+			}
+			runtime.Gosched()
+		}
+	}
+	for _, percent := range []string{"100", "0"} {
+		expect(t, say(t, b, "lamp", percent), "")
+		for range 3 {
+			sees("GPIO24", percent == "100")
+		}
+	}
+	b.stop()
+	sees("GPIO5", true)
+	sees("GPIO6", false)
 }

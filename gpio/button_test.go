@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -18,7 +19,7 @@ type presses struct {
 }
 
 func (p *presses) add(topic string, payload []byte, from string) {
-	var e event
+	var e buttonEvent
 	if err := json.Unmarshal(payload, &e); err != nil || e.Name != from {
 		panic(fmt.Sprintf("%s says %s", from, payload))
 	}
@@ -29,7 +30,7 @@ func (p *presses) add(topic string, payload []byte, from string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	// synctest's clock begins at midnight.
-	p.list = append(p.list, fmt.Sprintf("%s %s %v", topic, word(e.Pressed, "down", "up"), at.Sub(at.Truncate(24*time.Hour))))
+	p.list = append(p.list, fmt.Sprintf("%s %s %v", topic, strings.NewReplacer("press", "down", "release", "up").Replace(e.Event), at.Sub(at.Truncate(24*time.Hour))))
 }
 
 func (p *presses) take() string {
@@ -138,7 +139,7 @@ func TestPress(t *testing.T) {
 			Button{Name: "door", Pin: "GPIO23", Pull: "down", Topic: "door"}, // no debounce
 			Button{Name: "float", Pin: "GPIO24", Pull: "none", Debounce: time.Second, Topic: "float"})
 		b, _ := openBank(t, Options{Config: c, Publish: said.add})
-		if err := b.Press(t.Context(), "bell", 0); err == nil {
+		if err := b.Press(t.Context(), "bell", 1, 0); err == nil {
 			t.Error("a button that nobody watches can be pressed")
 		}
 		stop := run(t, b)
@@ -152,7 +153,7 @@ func TestPress(t *testing.T) {
 			{"door", time.Second, "[door down 10s door up 11s]"},
 			{"float", 0, "[float down 20s float up 21.1s]"},
 		} {
-			if err := b.Press(t.Context(), c.name, c.hold); err != nil {
+			if err := b.Press(t.Context(), c.name, 1, c.hold); err != nil {
 				t.Error(err)
 			}
 			if got := said.take(); got != c.want {
@@ -164,7 +165,7 @@ func TestPress(t *testing.T) {
 		var both sync.WaitGroup
 		for range 2 { // one after the other
 			both.Go(func() {
-				if err := b.Press(t.Context(), "door", time.Second); err != nil {
+				if err := b.Press(t.Context(), "door", 1, time.Second); err != nil {
 					t.Error(err)
 				}
 			})
@@ -176,18 +177,18 @@ func TestPress(t *testing.T) {
 
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		if err := b.Press(ctx, "door", time.Hour); !errors.Is(err, context.DeadlineExceeded) {
+		if err := b.Press(ctx, "door", 1, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Press: %v", err)
 		}
 		synctest.Wait()
 		if s := b.List()[4]; s.Level != "released" {
 			t.Errorf("somebody's finger stays on it: %+v", s)
 		}
-		if b.Press(t.Context(), "red", 0) == nil || b.Press(t.Context(), "nobody", 0) == nil {
+		if b.Press(t.Context(), "red", 1, 0) == nil || b.Press(t.Context(), "nobody", 1, 0) == nil {
 			t.Error("an LED, or nobody, can be pressed")
 		}
 		ended := make(chan error)
-		go func() { ended <- b.Press(t.Context(), "float", time.Second) }()
+		go func() { ended <- b.Press(t.Context(), "float", 1, time.Second) }()
 		synctest.Wait()
 		if err := stop(); err != nil {
 			t.Error(err)
@@ -205,7 +206,7 @@ func TestPressReal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if err := b.Press(t.Context(), "bell", 0); err == nil {
+	if err := b.Press(t.Context(), "bell", 1, 0); err == nil {
 		t.Error("a real button was pressed")
 	}
 }

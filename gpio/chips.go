@@ -10,45 +10,43 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"periph.io/x/conn/v3/driver/driverreg"
-	"periph.io/x/conn/v3/gpio"
 	"periph.io/x/host/v3/gpioioctl"
 )
 
 // chips is the board whose lines the kernel offers through its GPIO character
-// devices. Of periph's drivers only this one is linked in: the one for the
-// BCM283x writes registers behind the kernel's back, so that a line that another
-// program uses is not noticed, and maps /dev/mem; sysfs lost its edges with Linux
-// 6.6. So a line is the same thing on a Pi 0 to 5 and on any other board.
+// devices. Of periph's drivers of lines only this one is used. The one for the
+// BCM283x is not linked in: it writes registers behind the kernel's back, so that
+// a line that another program uses is not noticed, and maps /dev/mem. The one for
+// sysfs lost its edges with Linux 6.6, and comes with that for I2C. So a line is
+// the same thing on a Pi 0 to 5 and on any other board.
 type chips struct {
 	// find returns the line of that name, nil if there is none.
 	find func(name string) line
+	pwms kernelPWM
 
 	mu    sync.Mutex
 	taken map[line]string // the lines that are claimed, by the name they were asked for
 }
 
-// line is what this package uses of a *gpioioctl.GPIOLine.
+// line is what this package uses of a chipPin.
 type line interface {
-	Out(gpio.Level) error
-	In(gpio.Pull, gpio.Edge) error
-	Read() gpio.Level
-	WaitForEdge(time.Duration) bool
+	Drive(high bool) (output, error)
+	Watch(pull string, want edgeSet) (input, error)
 	Consumer() string
-	Close()
 }
-
-var _ line = (*gpioioctl.GPIOLine)(nil)
 
 func newChips(find func(name string) line) *chips {
-	return &chips{find: find, taken: map[line]string{}}
+	return &chips{find: find, pwms: newKernelPWM(), taken: map[line]string{}}
 }
 
-func (c *chips) String() string { return "ioctl-gpio" }
+func (c *chips) String() string { return chipDriver }
 
 func (c *chips) hint() string { return "`gpioinfo` lists the lines of this board" }
+
+// chipDriver is periph's name of the driver for GPIO character devices.
+const chipDriver = "ioctl-gpio"
 
 // probe starts periph, once in a process: it can be done once only.
 var probe = sync.OnceValues(func() (failed []string, err error) {
@@ -59,7 +57,10 @@ var probe = sync.OnceValues(func() (failed []string, err error) {
 		}
 		// No error is no news: which drivers did not load stands there only.
 		for _, f := range append(state.Failed, state.Skipped...) {
-			failed = append(failed, f.String())
+			// Those of buses are not used (see openKernelBus) and may well be missing.
+			if f.D.String() == chipDriver {
+				failed = append(failed, f.String())
+			}
 		}
 		return nil
 	})
@@ -105,9 +106,12 @@ func whyNone(device string, failed []string) error {
 // findLine finds a line by its name. Not every kernel names the lines of a Pi
 // GPIOnn (Debian calls GPIO2 SDA_I2C1), but nn is their place on the Pi's chip.
 func findLine(name string) line {
+	if chip, n, err := chipAndNumber(name, "gpiochip"); err == nil {
+		return findOffset(chip, n)
+	}
 	for _, c := range gpioioctl.Chips {
 		if l := c.ByName(name); l != nil {
-			return l
+			return chipPin{l, c}
 		}
 	}
 	number, isGPIO := strings.CutPrefix(name, "GPIO")
@@ -118,32 +122,66 @@ func findLine(name string) line {
 	for _, c := range gpioioctl.Chips {
 		pi := strings.HasPrefix(c.Label(), "pinctrl-bcm2") || strings.HasPrefix(c.Label(), "pinctrl-rp1")
 		if pi && n < c.LineCount() {
-			return c.ByNumber(n)
+			return chipPin{c.ByNumber(n), c}
 		}
 	}
 	return nil
 }
 
-func (c *chips) output(name string, on bool) (output, error) {
-	// periph cannot ask for a line together with a level: one that is to be on
-	// is off for some microseconds first.
-	return c.claim(name, func(l line) error { return l.Out(gpio.Level(on)) })
+// findOffset finds the line at an offset of the chip with that device. A Pi has
+// links from names of before to its chip (/dev/gpiochip4 to gpiochip0), of which
+// periph keeps one only.
+func findOffset(chip string, n int) line {
+	device, err := filepath.EvalSymlinks(filepath.Join("/dev", chip))
+	if err != nil {
+		return nil
+	}
+	for _, c := range gpioioctl.Chips {
+		path, err := filepath.EvalSymlinks(c.Path())
+		if err == nil && path == device && n < c.LineCount() {
+			return chipPin{c.ByNumber(n), c}
+		}
+	}
+	return nil
 }
 
-func (c *chips) input(name, pull string) (input, error) {
-	// periph cannot switch a resistor off: `none` leaves the one that is there.
-	p := gpio.PullNoChange
-	switch pull {
-	case "up":
-		p = gpio.PullUp
-	case "down":
-		p = gpio.PullDown
+func (c *chips) pwm(name string) (channel, error) { return c.pwms.find(name) }
+
+func (c *chips) has(name string) error {
+	if c.find(name) == nil {
+		return errNoLine
 	}
-	return c.claim(name, func(l line) error { return l.In(p, gpio.BothEdges) })
+	return nil
+}
+
+func (c *chips) output(name string, on bool) (output, error) {
+	out := &chipOutput{}
+	taken, err := c.claim(name, func(l line) (err error) {
+		out.output, err = l.Drive(on)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.taken = taken
+	return out, nil
+}
+
+func (c *chips) input(name, pull string, want edgeSet) (input, error) {
+	in := &chipInput{}
+	taken, err := c.claim(name, func(l line) (err error) {
+		in.input, err = l.Watch(pull, want)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	in.taken = taken
+	return in, nil
 }
 
 // claim finds the line and has request claim it.
-func (c *chips) claim(name string, request func(line) error) (*chipLine, error) {
+func (c *chips) claim(name string, request func(line) error) (*takenLine, error) {
 	l := c.find(name)
 	if l == nil {
 		return nil, errNoLine
@@ -156,9 +194,7 @@ func (c *chips) claim(name string, request func(line) error) (*chipLine, error) 
 	}
 	consumer := l.Consumer()
 	if err := request(l); err != nil {
-		l.Close() // else it believes that it has the line, and uses descriptor 0
-		// periph keeps the text of an error number only.
-		if strings.Contains(err.Error(), syscall.EBUSY.Error()) {
+		if errors.Is(err, syscall.EBUSY) {
 			if consumer == "" { // it was free when periph started
 				return nil, errInUse
 			}
@@ -167,29 +203,39 @@ func (c *chips) claim(name string, request func(line) error) (*chipLine, error) 
 		return nil, err
 	}
 	c.taken[l] = name
-	return &chipLine{line: l, board: c}, nil
+	return &takenLine{line: l, board: c}, nil
 }
 
-// chipLine is a claimed line.
-type chipLine struct {
+// takenLine is a line that has a user.
+type takenLine struct {
 	line  line
 	board *chips
 }
 
-func (l *chipLine) Set(on bool) error { return l.line.Out(gpio.Level(on)) }
-
-func (l *chipLine) High() bool { return bool(l.line.Read()) }
-
-func (l *chipLine) Wait(timeout time.Duration) bool { return l.line.WaitForEdge(timeout) }
-
-func (l *chipLine) Close() {
-	l.board.mu.Lock()
-	defer l.board.mu.Unlock()
-	if _, ok := l.board.taken[l.line]; ok {
-		l.line.Close()
-		delete(l.board.taken, l.line)
+// release has the line closed, the first time, and lets others claim it.
+func (t *takenLine) release(closeLine func()) {
+	t.board.mu.Lock()
+	defer t.board.mu.Unlock()
+	if t.line != nil {
+		closeLine()
+		delete(t.board.taken, t.line)
+		t.line = nil
 	}
 }
+
+type chipOutput struct {
+	output
+	taken *takenLine
+}
+
+func (o *chipOutput) Close() { o.taken.release(o.output.Close) }
+
+type chipInput struct {
+	input
+	taken *takenLine
+}
+
+func (i *chipInput) Close() { i.taken.release(i.input.Close) }
 
 // keepStdin runs f, and gives file descriptor 0 back what it was: periph closes
 // it when a chip has two devices, and the next file that is opened would become

@@ -25,6 +25,9 @@ const (
 	NoOutput   = "no-output"   // there is no output of that name
 	PinFault   = "pin-fault"   // the pin does not work; see Faults
 	PinStopped = "pin-stopped" // the gateway is about to end, or not yet open
+	// By the contract of the pin; State.Violations counts them.
+	MinOff      = "min-off"   // it has not been off for long enough
+	Interlocked = "interlock" // another of its interlock is on
 )
 
 // Refusal is the error of a command that changed nothing.
@@ -35,6 +38,12 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.Detail }
 
+// refused returns err if it is a refusal, else nil.
+func refused(err error) *Refusal {
+	r, _ := err.(*Refusal)
+	return r
+}
+
 func refuse(reason, format string, args ...any) *Refusal {
 	return &Refusal{Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }
@@ -43,36 +52,35 @@ func refuse(reason, format string, args ...any) *Refusal {
 // is done when Deliver returns. Its error is a *Refusal.
 //
 // A payload is one word, in either case, with or without quotes or space around
-// it: on, true, 1; off, false, 0; toggle. Or it is a JSON object of one key,
-// `state` or `level`, with such a word, a boolean or a number 0 or 1.
+// it: on, true, 1; off, false, 0; toggle. A PWM takes a number from 0 to 100, the
+// percentage, and on, off and toggle; there 1 is one percent. A servo takes an
+// angle in degrees, or off. Or the payload is a JSON object of one key, `state`
+// or `level`, with such a word, number or boolean.
 func (b *Bank) Deliver(name string, payload []byte) error {
-	c, err := parseCommand(payload)
+	word, err := wordOf(payload)
 	if err != nil {
 		return refuse(BadPayload, "%v", err)
 	}
-	l, err := b.output(name)
+	a, err := b.output(name)
 	if err != nil {
 		return err
 	}
-	return l.command(c)
+	return a.command(word)
 }
 
 // Set turns the output of that name on or off. Its error is a *Refusal.
 func (b *Bank) Set(name string, on bool) error {
-	l, err := b.output(name)
+	a, err := b.output(name)
 	if err != nil {
 		return err
 	}
-	if on {
-		return l.command(turnOn)
-	}
-	return l.command(turnOff)
+	return a.command([]byte(word(on, "on", "off")))
 }
 
 // output finds an output by its name; else the error is a *Refusal.
-func (b *Bank) output(name string) (*led, error) {
+func (b *Bank) output(name string) (*actuator, error) {
 	switch p := b.byName[name].(type) {
-	case *led:
+	case *actuator:
 		return p, nil
 	case nil:
 		return nil, refuse(NoOutput, "there is no pin %q", clip(name))
@@ -81,22 +89,20 @@ func (b *Bank) output(name string) (*led, error) {
 	}
 }
 
-func parseCommand(payload []byte) (command, error) {
+// wordOf returns the word of a payload, without quotes.
+func wordOf(payload []byte) ([]byte, error) {
 	if len(payload) > maxCommand {
-		return 0, fmt.Errorf("%d bytes are no command (write on, off or toggle)", len(payload))
+		return nil, fmt.Errorf("%d bytes are no command (write on, off or toggle)", len(payload))
 	}
 	text := bytes.TrimSpace(payload)
 	if len(text) > 0 && text[0] == '{' {
 		value, err := onlyValue(text)
 		if err != nil {
-			return 0, fmt.Errorf("%q is no command: %w (write {\"state\": \"on\"})", clip(string(text)), err)
+			return nil, fmt.Errorf("%q is no command: %w (write {\"state\": \"on\"})", clip(string(text)), err)
 		}
 		text = value
 	}
-	if c, ok := commandOf(unquote(text)); ok {
-		return c, nil
-	}
-	return 0, fmt.Errorf("%q is no command (write on, off or toggle)", clip(string(text)))
+	return unquote(text), nil
 }
 
 // onlyValue returns the value of a JSON object whose one key is `state` or

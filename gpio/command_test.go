@@ -10,18 +10,32 @@ import (
 	"time"
 )
 
-func TestParseCommand(t *testing.T) {
+// parse reads a payload for an output of that scale.
+func parse(s scale, payload []byte, now level) (level, error) {
+	word, err := wordOf(payload)
+	if err != nil {
+		return level{}, err
+	}
+	return s.command(word, now)
+}
+
+func TestOnOffCommand(t *testing.T) {
+	on, off := level{on: true}, level{}
 	for _, c := range []struct {
-		want     command
-		payloads []string
+		fromOff, fromOn level
+		payloads        []string
 	}{
-		{turnOn, []string{"on", "ON", " On\n", "true", "1", `"on"`, `{"state":"on"}`, `{"state": true}`, `{"level":1}`, ` { "level" : "ON" } `}},
-		{turnOff, []string{"off", "OFF", "false", "0", `"0"`, `{"state":"off"}`, `{"level":0}`, `{"level":false}`}},
-		{toggle, []string{"toggle", "TOGGLE", `{"state":"toggle"}`}},
+		{on, on, []string{"on", "ON", " On\n", "true", "1", `"on"`, `{"state":"on"}`, `{"state": true}`, `{"level":1}`, ` { "level" : "ON" } `}},
+		{off, off, []string{"off", "OFF", "false", "0", `"0"`, `{"state":"off"}`, `{"level":0}`, `{"level":false}`}},
+		{on, off, []string{"toggle", "TOGGLE", `{"state":"toggle"}`}},
 	} {
 		for _, p := range c.payloads {
-			if got, err := parseCommand([]byte(p)); err != nil || got != c.want {
-				t.Errorf("%q is %v, %v; want %v", p, got, err, c.want)
+			got, err := parse(onOff{}, []byte(p), off)
+			if err != nil || got != c.fromOff {
+				t.Errorf("%q is %v, %v; want %v", p, got, err, c.fromOff)
+			}
+			if got, err = parse(onOff{}, []byte(p), on); err != nil || got != c.fromOn {
+				t.Errorf("%q when on is %v, %v; want %v", p, got, err, c.fromOn)
 			}
 		}
 	}
@@ -31,7 +45,7 @@ func TestParseCommand(t *testing.T) {
 		`{"state":{"state":"on"}}`, `{"state":null}`, `{"level":2}`, `{"level":[1]}`, `{"State":"on"}`, strings.Repeat(" ", 300) + "on",
 		strings.Repeat("[", 200),
 	} {
-		if c, err := parseCommand([]byte(p)); err == nil {
+		if c, err := parse(onOff{}, []byte(p), off); err == nil {
 			t.Errorf("%q is the command %v", p, c)
 		} else if len(err.Error()) > 250 {
 			t.Errorf("%q: the error has %d bytes", p, len(err.Error()))
@@ -45,11 +59,11 @@ func FuzzCommand(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, p []byte) {
 		before := string(p)
-		c, err := parseCommand(p)
+		c, err := parse(onOff{}, p, level{})
 		if string(p) != before {
 			t.Error("the payload was changed")
 		}
-		again, errAgain := parseCommand(append(append([]byte(" "), p...), '\n'))
+		again, errAgain := parse(onOff{}, append(append([]byte(" "), p...), '\n'), level{})
 		if len(p) < maxCommand-1 && (c != again || (err == nil) != (errAgain == nil)) {
 			t.Errorf("%q is %v, %v; with space around it %v, %v", p, c, err, again, errAgain)
 		}
@@ -80,7 +94,7 @@ func TestDeliver(t *testing.T) {
 // The line is written when its level changes, and only then.
 func TestWritesChangesOnly(t *testing.T) {
 	k := newKernel()
-	b := newBank(Options{Config: Config{LEDs: []LED{{Name: "red", Pin: "GPIO17", Safe: "off"}}}}, k.board())
+	b := newBank(Options{Config: Config{LEDs: []Output{{Name: "red", Pin: "GPIO17", Safe: "off"}}}}, k.board())
 	if err := b.Open(); err != nil {
 		t.Fatal(err)
 	}

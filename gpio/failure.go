@@ -37,27 +37,6 @@ func (f *failure) fault(name, pin string) (Fault, bool) {
 	return Fault{Name: name, Pin: pin, Problem: f.problem, Since: f.since}, true
 }
 
-// mend tries to get failed outputs back until ctx is cancelled.
-func (b *Bank) mend(ctx context.Context) {
-	timer := time.NewTimer(lastRetry)
-	defer timer.Stop()
-	for {
-		wait := lastRetry
-		for _, l := range b.leds {
-			if next, failed := l.mend(); failed {
-				wait = min(wait, time.Until(next))
-			}
-		}
-		timer.Reset(wait)
-		select {
-		case <-ctx.Done():
-			return
-		case <-b.faulty:
-		case <-timer.C:
-		}
-	}
-}
-
 // pause waits, and tells whether ctx still runs.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)

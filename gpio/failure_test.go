@@ -168,7 +168,7 @@ func TestConcurrency(t *testing.T) {
 	})
 	all.Go(func() { b.Identify(t.Context(), "green") })
 	all.Go(func() {
-		if err := b.Press(t.Context(), "door", time.Millisecond); err != nil {
+		if err := b.Press(t.Context(), "door", 1, time.Millisecond); err != nil {
 			t.Error(err)
 		}
 	})

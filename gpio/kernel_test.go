@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -13,63 +14,98 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// kernelLine behaves as a line of periph v3.8.5 on a Linux GPIO chip, with the
-// traps that were measured there. What falls into one is remembered.
+// kernelLine behaves as a line of a Linux GPIO chip, with the traps that were
+// measured in periph v3.8.5 there. What falls into one is remembered.
 type kernelLine struct {
 	mu       sync.Mutex
 	fd       bool // the kernel has given the line to us
 	dir      string
-	pull     gpio.Pull
+	pull     string
 	level    gpio.Level // as an output
 	world    *gpio.Level
 	consumer string // who else has it
 	broken   error
-	edges    chan struct{}
-	driven   []gpio.Level // every level that it was driven to, the first glitch too
+	edges    *edgeQueue
+	driven   []gpio.Level // every level that it was driven to
 	trapped  []string
 }
 
-func newKernelLine() *kernelLine { return &kernelLine{edges: make(chan struct{}, 16)} }
+func newKernelLine() *kernelLine { return &kernelLine{} }
 
-// request gives the line to us; as with periph the direction is noted even if
-// that fails.
+// request gives the line to us.
 func (l *kernelLine) request(dir string) error {
-	l.dir = dir
 	switch {
 	case l.broken != nil:
 		return l.broken
 	case l.consumer != "":
-		return fmt.Errorf("line_request ioctl: %w", errors.New(syscall.EBUSY.Error()))
+		return fmt.Errorf("request the line: %w", syscall.EBUSY)
 	}
-	l.fd = true
+	l.fd, l.dir = true, dir
 	return nil
 }
 
-func (l *kernelLine) Out(level gpio.Level) error {
+func (l *kernelLine) Drive(high bool) (output, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.dir != "out" {
-		if err := l.request("out"); err != nil {
-			return err
-		}
-		l.driven = append(l.driven, gpio.Low) // trap 4: low first, whatever is asked for
+	if err := l.request("out"); err != nil {
+		return nil, err
 	}
-	if !l.fd {
-		l.trapped = append(l.trapped, "an ioctl on descriptor 0")
-	}
-	if l.broken != nil {
+	l.level = gpio.Level(high)
+	l.driven = append(l.driven, l.level)
+	return kernelOutput{l}, nil
+}
+
+// kernelOutput is the line as an output.
+type kernelOutput struct{ *kernelLine }
+
+func (l kernelOutput) Set(on bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case !l.fd || l.dir != "out":
+		l.trapped = append(l.trapped, "an output was written that is none")
+	case l.broken != nil:
 		return l.broken
 	}
-	l.level = level
-	l.driven = append(l.driven, level)
+	l.level = gpio.Level(on)
+	l.driven = append(l.driven, l.level)
 	return nil
 }
 
-func (l *kernelLine) In(pull gpio.Pull, edge gpio.Edge) error {
+func (l *kernelLine) Watch(pull string, want edgeSet) (input, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.pull = pull
-	return l.request("in")
+	if err := l.request("in"); err != nil {
+		return nil, err
+	}
+	l.pull, l.edges = pull, newEdgeQueue(want)
+	return kernelInput{l}, nil
+}
+
+// kernelInput is the line as an input.
+type kernelInput struct{ *kernelLine }
+
+func (l kernelInput) High() (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dir != "in" {
+		l.trapped = append(l.trapped, "a line was read that is no input")
+	}
+	return bool(l.high()), l.broken
+}
+
+// Edges waits for ever for 0, and not at all for less, as periph does (trap 2).
+func (l kernelInput) Edges(into []edge, timeout time.Duration) (int, error) {
+	l.mu.Lock()
+	if timeout <= 0 {
+		l.trapped = append(l.trapped, "a wait of "+timeout.String())
+	}
+	broken, edges := l.broken, l.edges
+	l.mu.Unlock()
+	if broken != nil {
+		return 0, broken
+	}
+	return edges.wait(into, timeout, nil), nil
 }
 
 func (l *kernelLine) high() gpio.Level {
@@ -79,44 +115,7 @@ func (l *kernelLine) high() gpio.Level {
 	if l.world != nil {
 		return *l.world
 	}
-	return l.pull == gpio.PullUp
-}
-
-// Read makes an input of an output (trap 1).
-func (l *kernelLine) Read() gpio.Level {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.dir == "out" {
-		l.trapped = append(l.trapped, "an output was read")
-		l.dir, l.pull = "in", gpio.PullUp
-	}
-	return l.high()
-}
-
-// WaitForEdge waits for ever for 0, and not at all for less (trap 2). A line
-// that is lost returns at once.
-func (l *kernelLine) WaitForEdge(timeout time.Duration) bool {
-	l.mu.Lock()
-	if timeout <= 0 {
-		l.trapped = append(l.trapped, "WaitForEdge of "+timeout.String())
-	}
-	broken := l.broken
-	l.mu.Unlock()
-	if timeout < 0 || broken != nil {
-		return false
-	}
-	var end <-chan time.Time
-	if timeout > 0 {
-		t := time.NewTimer(timeout)
-		defer t.Stop()
-		end = t.C
-	}
-	select {
-	case <-l.edges:
-		return true
-	case <-end:
-		return false
-	}
+	return l.pull == "up"
 }
 
 func (l *kernelLine) Consumer() string {
@@ -128,10 +127,7 @@ func (l *kernelLine) Consumer() string {
 func (l *kernelLine) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.fd, l.dir, l.pull = false, "", gpio.PullNoChange
-	for len(l.edges) > 0 {
-		<-l.edges
-	}
+	l.fd, l.dir, l.pull, l.edges = false, "", "", nil
 }
 
 // kernel is a board of such lines, and the world around it.
@@ -149,6 +145,7 @@ func newKernel() *kernel {
 
 func (k *kernel) line(name string) *kernelLine {
 	var n int
+	name = strings.Replace(name, "gpiochip0/", "GPIO", 1)
 	if _, err := fmt.Sscanf(name, "GPIO%d", &n); err != nil || n >= len(k.lines) {
 		return nil
 	}
@@ -177,11 +174,8 @@ func (k *kernel) drive(_ *testing.T, name string, level bool) {
 	defer l.mu.Unlock()
 	before, now := l.high(), gpio.Level(level)
 	l.world = &now
-	if l.high() != before {
-		select {
-		case l.edges <- struct{}{}:
-		default: // trap 5: the kernel keeps 16
-		}
+	if l.edges != nil && l.high() != before {
+		l.edges.put(time.Now(), bool(l.high()))
 	}
 }
 
@@ -205,8 +199,7 @@ func (k *kernel) trapped() []string {
 	return list
 }
 
-// A line that could not be had the first time is asked for anew, although periph
-// believes that it has it.
+// A line that could not be had the first time is asked for anew.
 func TestChipsAskAgain(t *testing.T) {
 	k := newKernel()
 	l := k.line("GPIO17")
@@ -234,12 +227,12 @@ func TestChipsTwoNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.input("SDA_I2C1", "up"); !errors.Is(err, errInUse) {
+	if _, err := b.input("SDA_I2C1", "up", bothEdges); !errors.Is(err, errInUse) {
 		t.Errorf("the second user: %v", err)
 	}
 	first.Close()
 	first.Close() // a second time does not take it away from the next user
-	if _, err := b.input("SDA_I2C1", "up"); err != nil {
+	if _, err := b.input("SDA_I2C1", "up", bothEdges); err != nil {
 		t.Errorf("the next user: %v", err)
 	}
 }
@@ -273,5 +266,22 @@ func TestKeepStdin(t *testing.T) {
 	}
 	if n, err := os.Stdin.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 		t.Errorf("the standard input gives %d bytes, %v", n, err)
+	}
+}
+
+// The numbers of linux/gpio.h: GPIO_V2_GET_LINE_IOCTL and those that get and set
+// values, in which the sizes of the structs are.
+func TestRequestIsThatOfTheKernel(t *testing.T) {
+	if getLine != 0xC250B407 || getValues != 0xC010B40E || setValues != 0xC010B40F {
+		t.Errorf("%#x, %#x, %#x", getLine, getValues, setValues)
+	}
+}
+
+// An output begins at its level: periph would drive it low first (trap 4).
+func TestNoGlitch(t *testing.T) {
+	k := newKernel()
+	mustOutput(t, k.board(), "GPIO17", true)
+	if l := k.line("GPIO17"); len(l.driven) != 1 || !bool(l.driven[0]) {
+		t.Errorf("the line was driven so: %v", l.driven)
 	}
 }

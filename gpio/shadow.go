@@ -7,28 +7,34 @@ import (
 	"reflect"
 	"strconv"
 	"sync"
+	"sync/atomic"
 )
 
-// binding is one top-level key of a thing's classic shadow with the LEDs that
+// binding is one top-level key of a thing's classic shadow with the outputs that
 // it drives: `property: R` of a traffic light has three.
 type binding struct {
 	thing, key string
-	leds       []*led
+	pins       []*actuator
+	// moved is set when a contract has moved a pin away from what is desired, or
+	// back.
+	moved atomic.Bool
 
-	mu    sync.Mutex
-	value json.RawMessage // the desired value that drives them; nil: none so far
-	owed  bool            // the value is to be reported once all of them have it
+	mu       sync.Mutex
+	value    json.RawMessage // the desired value that drives them; nil: none so far
+	reported json.RawMessage // the value that is reported; nil: none
+	owed     bool            // what the pins show is to be reported once all of them work
 }
 
-// bind adds l to the binding of its thing and key.
-func (b *Bank) bind(l *led) {
-	for _, x := range b.bindings[l.Thing] {
-		if x.key == l.Key {
-			x.leds = append(x.leds, l)
+// bind adds a to the binding of its thing and key.
+func (b *Bank) bind(a *actuator) {
+	for _, x := range b.bindings[a.thing] {
+		if x.key == a.key {
+			x.pins, a.binding = append(x.pins, a), x
 			return
 		}
 	}
-	b.bindings[l.Thing] = append(b.bindings[l.Thing], &binding{thing: l.Thing, key: l.Key, leds: []*led{l}})
+	a.binding = &binding{thing: a.thing, key: a.key, pins: []*actuator{a}}
+	b.bindings[a.thing] = append(b.bindings[a.thing], a.binding)
 }
 
 // Bound tells whether a shadow of that thing drives a pin: only then need
@@ -40,11 +46,15 @@ func (b *Bank) Bound(thing string) bool { return len(b.bindings[thing]) > 0 }
 // returns; it waits for nothing else, and may be called from where shadows are
 // committed. Calls for one thing come one after another.
 //
-// A key drives its LEDs when its value changes, and is then reported once, by
+// A key drives its outputs when its value changes, and is then reported once, by
 // Run, when all of them have taken their level and it is not reported already.
-// So what a message does to such an LED lasts until the next change, and nobody
+// So what a message does to such an output lasts until the next change, and nobody
 // who reports something else is contradicted. A key that is not desired leaves
-// its LEDs as they are. Of the LEDs of a key those that go out do so first.
+// its outputs as they are. Of the outputs of a key those that go off do so first.
+//
+// Where a contract holds an output back or moves it, what the pins really show is
+// reported instead, null when that is no value of the key. An output that is held
+// back takes the desired level as soon as its contract allows it.
 func (b *Bank) Desired(thing string, desired, reported json.RawMessage) {
 	if !b.Bound(thing) {
 		return
@@ -67,12 +77,16 @@ func keysOf(object json.RawMessage) map[string]json.RawMessage {
 }
 
 // desire takes the values of the key, nil where there is none, and tells whether
-// one is to be reported.
+// something is to be reported.
 func (x *binding) desire(value, reported json.RawMessage) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.reported = nil
+	if !isNull(reported) {
+		x.reported = bytes.Clone(reported)
+	}
 	switch {
-	case value == nil || string(value) == "null":
+	case isNull(value):
 		x.value, x.owed = nil, false
 		return false
 	case x.value != nil && sameJSON(value, x.value):
@@ -82,15 +96,34 @@ func (x *binding) desire(value, reported json.RawMessage) bool {
 		return false
 	}
 	x.value = bytes.Clone(value)
-	x.owed = !sameJSON(reported, value)
 	for _, on := range []bool{false, true} {
-		for _, l := range x.leds {
-			if lit(l.On, value) == on {
-				l.follow(on)
+		for _, a := range x.pins {
+			l, ok := a.scale.desired(x.value)
+			switch {
+			case ok && l.on == on:
+				a.follow(l)
+			case !ok && on:
+				a.misread(x.value)
 			}
 		}
 	}
+	there, _ := x.look()
+	x.owed = !there || !sameJSON(reported, value)
 	return x.owed
+}
+
+func isNull(value json.RawMessage) bool { return value == nil || string(value) == "null" }
+
+// look tells whether all pins are to be at the level that is desired, and whether
+// all of them work; x is locked.
+func (x *binding) look() (there, work bool) {
+	there, work = true, true
+	for _, a := range x.pins {
+		l, ok := a.scale.desired(x.value)
+		at, works := a.at(l)
+		there, work = there && ok && at, work && works
+	}
+	return there, work
 }
 
 // report reports what is owed until ctx is cancelled.
@@ -108,6 +141,12 @@ func (b *Bank) report(ctx context.Context) {
 				}
 			}
 		}
+		for _, in := range b.inputs {
+			in.base().report()
+		}
+		for _, s := range b.sensors {
+			s.report()
+		}
 	}
 }
 
@@ -115,16 +154,45 @@ func (b *Bank) report(ctx context.Context) {
 func (x *binding) take() json.RawMessage {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.moved.Swap(false) && x.value != nil {
+		x.owed = true
+	}
 	if !x.owed {
 		return nil
 	}
-	for _, l := range x.leds {
-		if !l.works() {
-			return nil // reported is what the pins show
-		}
+	there, work := x.look()
+	if !work {
+		return nil // reported is what the pins show
 	}
 	x.owed = false
-	return x.value
+	shown := x.value
+	if !there {
+		shown = x.shown()
+	}
+	if sameJSON(shown, x.reported) {
+		return nil
+	}
+	x.reported = shown
+	if shown == nil {
+		return json.RawMessage("null")
+	}
+	return shown
+}
+
+// shown returns the value of the key that the pins show, nil when there is none:
+// a traffic light that is dark, or has two lamps on.
+func (x *binding) shown() (value json.RawMessage) {
+	for _, a := range x.pins {
+		one := a.scale.report(a.now())
+		switch {
+		case one == nil:
+		case value == nil:
+			value = one
+		case !sameJSON(value, one):
+			return nil
+		}
+	}
+	return value
 }
 
 // lit tells whether an LED with that `on` is lit by a value of its key: when the

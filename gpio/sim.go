@@ -9,10 +9,7 @@ import (
 )
 
 // What the simulation has in common with a Raspberry Pi.
-const (
-	simLines = 54 // GPIO0 to GPIO53, as the chips of the Pi 0 to 5 have them
-	simEdges = 16 // the edges that the kernel keeps for a line; the others are lost
-)
+const simLines = 54 // GPIO0 to GPIO53, as the chips of the Pi 0 to 5 have them
 
 // sim is a board of simulated lines. It is as strict as the kernel: a line has
 // one user, an edge that nobody fetches in time is lost, GPIO54 does not exist.
@@ -31,8 +28,9 @@ type simLine struct {
 	level bool          // of an output, or of the pull of an input
 	world *bool         // what the outside world drives it to; nil: nothing
 	fault error         // what every use of it meets, for tests
-	edges chan struct{} // of an input
+	edges *edgeQueue    // of an input
 	lost  chan struct{} // closed when the line is lost to its user
+	pulse simPulse      // of an output on which the kernel makes pulses
 }
 
 func newSim() *sim { return &sim{lines: map[string]*simLine{}} }
@@ -45,7 +43,7 @@ func (s *sim) hint() string {
 
 // line finds or makes a line.
 func (s *sim) line(name string) (*simLine, error) {
-	if n, err := strconv.ParseUint(strings.TrimPrefix(name, "GPIO"), 10, 32); err == nil && strings.HasPrefix(name, "GPIO") && n >= simLines {
+	if name = simName(name); name == "" {
 		return nil, errNoLine
 	}
 	s.mu.Lock()
@@ -56,6 +54,28 @@ func (s *sim) line(name string) (*simLine, error) {
 		s.lines[name] = l
 	}
 	return l, nil
+}
+
+// simName returns the one name of a line of the simulated board, "" when it has no
+// such line.
+func simName(name string) string {
+	if chip, n, err := chipAndNumber(name, "gpiochip"); err == nil {
+		if chip != "gpiochip0" {
+			return ""
+		}
+		name = fmt.Sprintf("GPIO%d", n)
+	}
+	number, isGPIO := strings.CutPrefix(name, "GPIO")
+	n, err := strconv.ParseUint(number, 10, 32)
+	if isGPIO && err == nil && n >= simLines || strings.HasPrefix(name, "gpiochip") || strings.HasPrefix(name, "pwmchip") {
+		return ""
+	}
+	return name
+}
+
+func (s *sim) has(name string) error {
+	_, err := s.line(name)
+	return err
 }
 
 // claim makes somebody the user of a line, who then sets it up under its lock.
@@ -72,21 +92,13 @@ func (s *sim) claim(name, user string, setup func(*simLine)) (*simLine, error) {
 	if l.user != "" {
 		return nil, fmt.Errorf("%w by %q", errInUse, l.user)
 	}
-	l.user, l.edges, l.lost = user, make(chan struct{}, simEdges), make(chan struct{})
+	l.user, l.lost = user, make(chan struct{})
 	setup(l)
 	return l, nil
 }
 
 func (s *sim) output(name string, on bool) (output, error) {
 	l, err := s.claim(name, "greengate", func(l *simLine) { l.out, l.level = true, on })
-	if err != nil {
-		return nil, err
-	}
-	return l, nil
-}
-
-func (s *sim) input(name, pull string) (input, error) {
-	l, err := s.claim(name, "greengate", func(l *simLine) { l.out, l.level = false, pull == "up" })
 	if err != nil {
 		return nil, err
 	}
@@ -103,11 +115,8 @@ func (s *sim) drive(name string, level *bool) error {
 	defer l.mu.Unlock()
 	before := l.high()
 	l.world = level
-	if l.edges != nil && !l.out && l.high() != before {
-		select {
-		case l.edges <- struct{}{}:
-		default:
-		}
+	if l.edges != nil && l.high() != before {
+		l.edges.put(time.Now(), l.high())
 	}
 	return nil
 }
@@ -154,29 +163,6 @@ func (l *simLine) Set(on bool) error {
 	}
 	l.level = on
 	return nil
-}
-
-// High tells the level.
-func (l *simLine) High() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.high()
-}
-
-// Wait waits for an edge.
-func (l *simLine) Wait(timeout time.Duration) bool {
-	l.mu.Lock()
-	edges, lost := l.edges, l.lost
-	l.mu.Unlock()
-	t := time.NewTimer(timeout)
-	defer t.Stop()
-	select {
-	case <-edges:
-		return true
-	case <-lost:
-	case <-t.C:
-	}
-	return false
 }
 
 // Close gives the line back, which makes it an input as the kernel does.

@@ -1,24 +1,43 @@
 package gpio
 
 import (
-	"fmt"
-	"slices"
+	"maps"
 	"time"
 )
 
-// State is what `gpio list` and the status show of a pin.
+// State is what `gpio list` and the status show of a pin or sensor.
 type State struct {
 	Name   string `json:"name"`
-	Kind   string `json:"kind"`             // led, button
-	Pin    string `json:"pin"`              // as the group file writes it
+	Kind   string `json:"kind"`             // led, output, pwm, servo, button, input, counter or sensor
+	Pin    string `json:"pin"`              // as the group file writes it; of a sensor its kind and place
 	Header string `json:"header,omitempty"` // its place on the header of a Pi: P1_11
 	Mode   string `json:"mode"`             // sim, or the driver: ioctl-gpio
-	Level  string `json:"level"`            // of an LED on or off, of a button pressed or released; unknown while it fails
-	Safe   string `json:"safe,omitempty"`   // of an LED
-	Thing  string `json:"thing,omitempty"`  // whose shadow drives it
-	Key    string `json:"key,omitempty"`    // of that shadow
-	Topic  string `json:"topic,omitempty"`  // where a button publishes
-	Fault  string `json:"fault,omitempty"`  // what is wrong with it
+	PWM    string `json:"pwm,omitempty"`    // who makes the pulses: kernel pwmchip0/0, or software
+	// Level is on or off, a number in Unit, or off for a servo without pulses; of a
+	// button pressed or released; unknown while it fails.
+	Level string `json:"level"`
+	Unit  string `json:"unit,omitempty"` // %, degrees
+	Safe  string `json:"safe,omitempty"` // of an output, as Level
+	// Pending is the level that its shadow desires and its contract holds back.
+	Pending   string   `json:"pending,omitempty"`
+	Thing     string   `json:"thing,omitempty"` // whose shadow drives it
+	Key       string   `json:"key,omitempty"`   // of that shadow
+	Topic     string   `json:"topic,omitempty"` // where it publishes
+	Interlock []string `json:"interlock,omitempty"`
+	// Violations counts what the contract of an output has refused, by reason.
+	Violations map[string]uint64 `json:"violations,omitempty"`
+	// MaxOn counts how often an output was turned off because it was on for long.
+	MaxOn uint64 `json:"max_on_reached,omitempty"`
+	// Held counts the changes that an input did not tell because of a storm of edges,
+	// Lost the edges that came faster than they could be read.
+	Held uint64 `json:"held_back,omitempty"`
+	Lost uint64 `json:"lost_edges,omitempty"`
+	// Values are those of the last good reading of a sensor, or what a counter told
+	// last; At is its time, Errors counts the readings that failed.
+	Values []Value    `json:"values,omitempty"`
+	At     *time.Time `json:"at,omitempty"`
+	Errors uint64     `json:"errors,omitempty"`
+	Fault  string     `json:"fault,omitempty"` // what is wrong with it
 }
 
 // Fault is a pin that does not work. It is tried again by itself.
@@ -28,7 +47,7 @@ type Fault struct {
 	Since     time.Time // zero: since the start
 }
 
-// List returns the pins in the order of the file, LEDs first.
+// List returns the pins in the order of Config.
 func (b *Bank) List() []State {
 	b.mu.Lock()
 	mode := ""
@@ -47,8 +66,7 @@ func (b *Bank) List() []State {
 	return list
 }
 
-// Faults returns what is wrong with pins now, in the order of List, and the
-// sensors of the file, which this version does not serve.
+// Faults returns what is wrong with pins and sensors now, in the order of List.
 func (b *Bank) Faults() []Fault {
 	var list []Fault
 	for _, p := range b.pins() {
@@ -56,51 +74,42 @@ func (b *Bank) Faults() []Fault {
 			list = append(list, f)
 		}
 	}
-	for _, s := range b.o.Config.Sensors {
-		list = append(list, Fault{Name: s.Name, Problem: "the sensor is not read: this version does not serve sensors"})
-	}
 	return list
 }
 
 func (b *Bank) pins() []pin {
 	list := make([]pin, 0, len(b.byName))
-	for _, l := range b.leds {
-		list = append(list, l)
+	for _, a := range b.actuators {
+		list = append(list, a)
 	}
-	for _, k := range b.buttons {
-		list = append(list, k)
+	for _, in := range b.inputs {
+		list = append(list, in)
+	}
+	for _, s := range b.sensors {
+		list = append(list, s)
 	}
 	return list
 }
 
-func (l *led) state(mode string) State {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return State{
-		Name: l.Name, Kind: "led", Pin: l.Pin, Header: place(l.line), Mode: mode,
-		Level: word(l.level, "on", "off"), Safe: word(l.safe, "on", "off"), Thing: l.Thing, Key: l.Key,
+func (a *actuator) state(mode string) State {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := State{
+		Name: a.name, Kind: a.kind, Pin: a.pin, Header: place(a.line), Mode: mode, PWM: a.pulses,
+		Thing: a.thing, Key: a.key, Interlock: a.partners, Violations: maps.Clone(a.violations), MaxOn: a.cutOff,
 	}
-}
-
-func (k *button) state(mode string) State {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return State{
-		Name: k.Name, Kind: "button", Pin: k.Pin, Header: place(k.line), Mode: mode,
-		Level: word(k.pressed, "pressed", "released"), Topic: k.Topic,
+	s.Level, s.Unit = a.scale.tell(a.level)
+	s.Safe, _ = a.scale.tell(a.contract.safe)
+	if a.wish != nil {
+		s.Pending, _ = a.scale.tell(*a.wish)
 	}
+	return s
 }
 
-func (l *led) fault() (Fault, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.failure.fault(l.Name, l.Pin)
-}
-
-func (k *button) fault() (Fault, bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.failure.fault(k.Name, k.Pin)
+func (a *actuator) fault() (Fault, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.failure.fault(a.name, a.pin)
 }
 
 func word(b bool, yes, no string) string {
@@ -108,13 +117,4 @@ func word(b bool, yes, no string) string {
 		return yes
 	}
 	return no
-}
-
-// place returns the place of a line on the header of a Pi; empty: none.
-func place(line string) string {
-	i := slices.IndexFunc(header[:], func(n int) bool { return n >= 0 && line == fmt.Sprintf("GPIO%d", n) })
-	if i < 0 {
-		return ""
-	}
-	return fmt.Sprintf("P1_%d", i+1)
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -17,7 +18,11 @@ import (
 const gpioSim = "/run/gpiosim/pi"
 
 // simKernel is the world around the lines of a real kernel.
-type simKernel struct{ found *chips }
+type simKernel struct {
+	found *chips
+	mu    *sync.Mutex
+	pulls map[string]*os.File // kept open: a thousand edges a second are driven
+}
 
 func openSimKernel(t *testing.T) simKernel {
 	var before, after syscall.Stat_t
@@ -35,7 +40,13 @@ func openSimKernel(t *testing.T) simKernel {
 	if err := syscall.Fstat(0, &after); err != nil || before.Ino != after.Ino {
 		t.Errorf("descriptor 0 was lost: %v", err)
 	}
-	return simKernel{found}
+	w := simKernel{found, new(sync.Mutex), map[string]*os.File{}}
+	t.Cleanup(func() {
+		for _, f := range w.pulls {
+			f.Close()
+		}
+	})
+	return w
 }
 
 func (w simKernel) board() board { return w.found }
@@ -57,7 +68,18 @@ func (w simKernel) drive(t *testing.T, line string, level bool) {
 	if level {
 		pull = "pull-up"
 	}
-	if err := os.WriteFile(w.file(line, "pull"), []byte(pull), 0); err != nil {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f := w.pulls[line]
+	if f == nil {
+		var err error
+		if f, err = os.OpenFile(w.file(line, "pull"), os.O_WRONLY, 0); err != nil {
+			t.Error(err)
+			return
+		}
+		w.pulls[line] = f
+	}
+	if _, err := f.WriteAt([]byte(pull), 0); err != nil {
 		t.Error(err)
 	}
 }
@@ -73,5 +95,38 @@ func (w simKernel) occupy(t *testing.T, line string) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { set.Close() })
+	}
+}
+
+// An output begins at its level, without a moment at the other one: the kernel
+// tells every level that it drives a line to.
+func TestNoGlitchOnGPIOSim(t *testing.T) {
+	if _, err := os.Stat(gpioSim); err != nil {
+		t.Skip("this machine has no gpio-sim")
+	}
+	w := openSimKernel(t)
+	trace := t.TempDir()
+	if err := syscall.Mount("tracefs", trace, "tracefs", 0, ""); err != nil {
+		t.Skip("this kernel cannot be traced: ", err)
+	}
+	defer syscall.Unmount(trace, 0)
+	write := func(file, text string) {
+		if err := os.WriteFile(filepath.Join(trace, file), []byte(text), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("events/gpio/enable", "1")
+	defer write("events/gpio/enable", "0")
+	for range 2 {
+		write("trace", "")
+		out := mustOutput(t, w.board(), "GPIO17", true)
+		events, err := os.ReadFile(filepath.Join(trace, "trace"))
+		out.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(events), " set 0") || !strings.Contains(string(events), " set 1") {
+			t.Errorf("the line was driven so:\n%s", events)
+		}
 	}
 }

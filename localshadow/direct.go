@@ -10,22 +10,22 @@ import (
 // Update applies an update request and returns the accepted document, when it is
 // on disk and was published. The error is a *Rejection, ErrStopped, or that of
 // ctx: then it is not known whether the update took place.
-func (s *Service) Update(ctx context.Context, thing, name string, payload []byte) ([]byte, error) {
-	return s.wait(ctx, thing, name, OpUpdate, payload)
+func (s *Service) Update(ctx context.Context, thing, name string, payload []byte, from Source) ([]byte, error) {
+	return s.wait(ctx, thing, name, OpUpdate, payload, from)
 }
 
 // Delete deletes a shadow. It is otherwise as Update.
-func (s *Service) Delete(ctx context.Context, thing, name string, payload []byte) ([]byte, error) {
-	return s.wait(ctx, thing, name, OpDelete, payload)
+func (s *Service) Delete(ctx context.Context, thing, name string, payload []byte, from Source) ([]byte, error) {
+	return s.wait(ctx, thing, name, OpDelete, payload, from)
 }
 
-func (s *Service) wait(ctx context.Context, thing, name string, op Op, payload []byte) ([]byte, error) {
+func (s *Service) wait(ctx context.Context, thing, name string, op Op, payload []byte, from Source) ([]byte, error) {
 	type result struct {
 		accepted []byte
 		err      error
 	}
 	c := make(chan result, 1)
-	s.Handle(thing, name, op, payload, func(accepted []byte, err error) { c <- result{accepted, err} })
+	s.Handle(thing, name, op, payload, from, func(accepted []byte, err error) { c <- result{accepted, err} })
 	select {
 	case r := <-c:
 		return r.accepted, r.err
@@ -52,7 +52,7 @@ func (s *Service) Document(ctx context.Context, thing, name string) (d Document,
 		return d, err
 	}
 	err = s.o.DB.View(ctx, func(tx *sqlite.Tx) (err error) {
-		d, err = load(tx, thing, name)
+		d, err = Load(tx, thing, name)
 		return err
 	})
 	return d, err

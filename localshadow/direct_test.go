@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"greengate/core/sqlite"
 	"greengate/localshadow"
 )
 
@@ -22,7 +23,7 @@ func TestDirect(t *testing.T) {
 		}
 		return all
 	}
-	got, err := st.Update(ctx, "a", "n", []byte(`{"state":{"desired":{"k":1}},"clientToken":"t"}`))
+	got, err := st.Update(ctx, "a", "n", []byte(`{"state":{"desired":{"k":1}},"clientToken":"t"}`), device)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +36,7 @@ func TestDirect(t *testing.T) {
 	}
 	same(t, "get", string(got), `{"state":{"desired":{"k":1},"delta":{"k":1}},"metadata":{"desired":{"k":{"timestamp":1730481958}}},"version":1,"timestamp":1730481958}`)
 	var r *localshadow.Rejection
-	if _, err = st.Update(ctx, "a", "n", []byte(`{"state":{},"version":5}`)); !errors.As(err, &r) || r.Code != 409 || r.ErrorType() != "ConflictException" {
+	if _, err = st.Update(ctx, "a", "n", []byte(`{"state":{},"version":5}`), device); !errors.As(err, &r) || r.Code != 409 || r.ErrorType() != "ConflictException" {
 		t.Errorf("a conflict: %v", err)
 	}
 	if _, err = st.Get(ctx, "a", "", nil); !errors.As(err, &r) || r.Code != 404 || r.Error() != "No shadow exists with name: 'a'" {
@@ -45,12 +46,12 @@ func TestDirect(t *testing.T) {
 		t.Errorf("published on %v", all)
 	}
 	read := make(chan string, 1)
-	st.Handle("a", "n", localshadow.OpGet, nil, func(b []byte, err error) { read <- fmt.Sprint(string(b), err) })
+	st.Handle("a", "n", localshadow.OpGet, nil, device, func(b []byte, err error) { read <- fmt.Sprint(string(b), err) })
 	same(t, "get in order", <-read, string(got)+"<nil>")
 	if all := topics(); len(all) != 0 {
 		t.Errorf("published on %v", all)
 	}
-	if got, err = st.Delete(ctx, "a", "n", nil); err != nil {
+	if got, err = st.Delete(ctx, "a", "n", nil, device); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "delete", string(got), `{"version":1,"timestamp":1730481958}`)
@@ -144,7 +145,7 @@ func TestWatch(t *testing.T) {
 	st.Watch(func(c localshadow.Change) {
 		told = append(told, c)
 		if c.Current.Desired == `{"led":"on"}` && c.Current.Reported == "" { // as a pin does
-			st.Handle(c.Thing, c.Name, localshadow.OpUpdate, []byte(`{"state":{"reported":{"led":"on"}}}`), func(_ []byte, err error) { reported <- err })
+			st.Handle(c.Thing, c.Name, localshadow.OpUpdate, []byte(`{"state":{"reported":{"led":"on"}}}`), device, func(_ []byte, err error) { reported <- err })
 		}
 	})
 	st.tell(updateTopic("a"), desired("led", `"on"`))
@@ -158,11 +159,41 @@ func TestWatch(t *testing.T) {
 	on := localshadow.State{Desired: `{"led":"on"}`}
 	both := localshadow.State{Desired: `{"led":"on"}`, Reported: `{"led":"on"}`}
 	want := []localshadow.Change{
-		{Thing: "a", Version: 1, Current: on},
-		{Thing: "a", Version: 2, Previous: on, Current: both},
-		{Thing: "a", Version: 2, Previous: both, Deleted: true},
+		{Thing: "a", Version: 1, Current: on, Source: device},
+		{Thing: "a", Version: 2, Previous: on, Current: both, Source: device},
+		{Thing: "a", Version: 2, Previous: both, Deleted: true, Source: device},
 	}
 	if !reflect.DeepEqual(told, want) {
 		t.Errorf("told %+v", told)
 	}
+}
+
+// Whoever keeps a table beside the shadows reads both in one transaction.
+func TestKeysAndLoad(t *testing.T) {
+	st := openStation(t)
+	for _, topic := range []string{updateTopic("b"), "$aws/things/a/shadow/name/n/update", updateTopic("a"), updateTopic("gone")} {
+		st.tell(topic, desired("k", 1))
+	}
+	st.tell("$aws/things/gone/shadow/delete", "")
+	var pages []string
+	err := st.DB.View(context.Background(), func(tx *sqlite.Tx) error {
+		for after := (localshadow.Key{}); ; {
+			page, err := localshadow.Keys(tx, after, 2)
+			if err != nil || len(page) == 0 {
+				return err
+			}
+			for _, k := range page {
+				d, err := localshadow.Load(tx, k.Thing, k.Name)
+				if err != nil || d.Desired != `{"k":1}` {
+					t.Errorf("%v: %+v, %v", k, d, err)
+				}
+			}
+			pages = append(pages, fmt.Sprint(page))
+			after = page[len(page)-1]
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "keys", fmt.Sprint(pages), "[[{a } {a n}] [{b }]]")
 }

@@ -1,7 +1,8 @@
 // Package localshadow owns the device shadows of this gateway: the rules of AWS
 // IoT's Device Shadow service as pure functions over one document (Update, Get,
-// Delete), the store of all documents in SQLite, and the Service that answers on
-// the topics $aws/things/THING/shadow/... and to the command line.
+// Delete), the store of all documents in SQLite with the journal of their changes,
+// and the Service that answers on the topics $aws/things/THING/shadow/..., to the
+// command line, and to sync/shadows, whose table sync lives in the same database.
 //
 // It imports core/message and core/sqlite. Besides cmd, only sync/shadows may
 // import it. It knows no broker and no router: messages come in by Deliver and

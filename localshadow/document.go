@@ -21,6 +21,8 @@ type Document struct {
 	Desired, Reported string
 	// times of the leaves; see times.go.
 	times string
+	// mark is the shadow's newest entry in the journal.
+	mark mark
 }
 
 // Exists tells whether there is such a shadow.
@@ -31,9 +33,14 @@ func (d *Document) Size() int { return len(d.Desired) + len(d.Reported) }
 
 // Answer is what an accepted update has to tell, ready to be published in this
 // order. Delta is nil when desired and reported do not differ.
-type Answer struct{ Delta, Documents, Accepted []byte }
+type Answer struct {
+	Delta, Documents, Accepted []byte
+	// changes is what the update changed, see changes.go.
+	changes string
+}
 
-var errStored = errors.New("the stored shadow cannot be read")
+// ErrDamaged: the row of a shadow cannot be read. It can be deleted.
+var ErrDamaged = errors.New("the stored shadow cannot be read")
 
 // Update applies an update request to a document. It returns the document that
 // results and the answers, or a *Rejection when the document stays as it was, or
@@ -79,7 +86,7 @@ var works = sync.Pool{New: func() any { return new(work) }}
 
 func (w *work) reset() {
 	w.tree.reset()
-	w.out, w.times = w.out[:0], w.times[:0]
+	w.out, w.times, w.log = w.out[:0], w.times[:0], w.log[:0]
 	w.desired, w.reported = 0, 0
 }
 
@@ -88,16 +95,16 @@ func (w *work) load(d *Document) (err error) {
 	t := times{data: d.times}
 	if d.Desired != "" {
 		if w.desired, err = w.parseStored(d.Desired, &t); err != nil {
-			return errStored
+			return ErrDamaged
 		}
 	}
 	if d.Reported != "" {
 		if w.reported, err = w.parseStored(d.Reported, &t); err != nil {
-			return errStored
+			return ErrDamaged
 		}
 	}
 	if !t.done() {
-		return errStored
+		return ErrDamaged
 	}
 	return nil
 }
@@ -127,14 +134,15 @@ func (w *work) update(old Document, payload string, now int64, lim *Limits) (Doc
 	desired, reported := w.writeCurrent(d.Version)
 	w.writeEnd(r.token, now)
 	documents := span{from, len(w.out)}
-	if desired.len()+reported.len() > lim.Document {
+	// What makes a document smaller that has come from the cloud may always come.
+	if size := desired.len() + reported.len(); size > lim.Document && size >= before.Size() {
 		return old, Answer{}, reject(413, msgTooLarge).with(r.token)
 	}
 	delta := w.writeDelta(d.Version, r.token, now)
 
 	all := slices.Clone(w.out)
 	d.Desired, d.Reported, d.times = string(desired.of(all)), string(reported.of(all)), w.leafTimes()
-	return d, Answer{Delta: delta.of(all), Documents: documents.of(all), Accepted: accepted.of(all)}, nil
+	return d, Answer{Delta: delta.of(all), Documents: documents.of(all), Accepted: accepted.of(all), changes: w.changes()}, nil
 }
 
 // next is the version that the next accepted update makes. A deleted shadow goes
@@ -150,7 +158,8 @@ func next(old *Document, now int64) int64 {
 // left empty is none (AWS: device-shadow-document, "Empty sections").
 func (w *work) mergeState(state int32) {
 	if w.nodes[state].kind == null {
-		w.desired, w.reported = 0, 0
+		w.drop(keyDesired, &w.desired)
+		w.drop(keyReported, &w.reported)
 		return
 	}
 	for i := w.nodes[state].first; i != 0; i = w.nodes[i].next {
@@ -159,15 +168,25 @@ func (w *work) mergeState(state int32) {
 			section = &w.reported
 		}
 		if w.nodes[i].kind == null {
-			*section = 0
+			w.drop(w.nodes[i].key, section)
 			continue
 		}
 		if *section == 0 {
 			*section = w.new(node{kind: object})
 		}
+		w.enterSection(w.nodes[i].key)
 		if w.merge(*section, i); w.nodes[*section].size == 0 {
 			*section = 0
 		}
+	}
+}
+
+// drop removes a section.
+func (w *work) drop(key string, section *int32) {
+	if *section != 0 {
+		w.enterSection(key)
+		w.note(*section, 0)
+		*section = 0
 	}
 }
 

@@ -40,7 +40,7 @@ func benchService(b *testing.B, window int) {
 			topic := updateTopic(fmt.Sprint(thing))
 			for i := thing; i < b.N; i += benchThings {
 				free <- struct{}{}
-				err := st.Deliver(topic, updates[i%len(updates)], func(err error) {
+				err := st.Deliver(topic, updates[i%len(updates)], device, func(err error) {
 					if err != nil {
 						b.Error(err)
 					}
@@ -65,7 +65,7 @@ func benchService(b *testing.B, window int) {
 func seed(b *testing.B, st *station) [][]byte {
 	d, updates := kilobyte(b)
 	for thing := range benchThings {
-		if _, err := st.Update(context.Background(), fmt.Sprint(thing), "", []byte(`{"state":{"desired":`+d.Desired+`,"reported":`+d.Reported+`}}`)); err != nil {
+		if _, err := st.Update(context.Background(), fmt.Sprint(thing), "", []byte(`{"state":{"desired":`+d.Desired+`,"reported":`+d.Reported+`}}`), device); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -83,7 +83,7 @@ func benchEach(b *testing.B) {
 	b.ResetTimer()
 	for i := range b.N {
 		// One at a time: the service has nothing to gather.
-		if _, err := st.Update(ctx, fmt.Sprint(i%benchThings), "", updates[i%len(updates)]); err != nil {
+		if _, err := st.Update(ctx, fmt.Sprint(i%benchThings), "", updates[i%len(updates)], device); err != nil {
 			b.Fatal(err)
 		}
 		st.take()
@@ -92,20 +92,36 @@ func benchEach(b *testing.B) {
 }
 
 // BenchmarkOpen10000 measures the start with 10,000 shadows of 1 KiB, and what the
-// process holds then.
+// process holds then: once with a journal of their first updates only, which is as large
+// as they are, and once with a journal that is full.
 func BenchmarkOpen10000(b *testing.B) {
+	b.Run("young", func(b *testing.B) { benchOpen(b, 0) })
+	b.Run("full-journal", func(b *testing.B) { benchOpen(b, 12) })
+}
+
+// benchOpen measures the start after a number of rounds in which each shadow was
+// updated.
+func benchOpen(b *testing.B, rounds int) {
 	file := filepath.Join(b.TempDir(), "shadows.db")
-	d, _ := kilobyte(b)
+	d, updates := kilobyte(b)
 	st := openStationAt(b, file, func(_ *sqlite.Options, o *localshadow.Options) { o.Publish = func(string, []byte) {} })
 	var wait sync.WaitGroup
-	for i := range 10_000 {
+	deliver := func(thing int, payload string) {
 		wait.Add(1)
-		payload := []byte(`{"state":{"desired":` + d.Desired + `,"reported":` + d.Reported + `}}`)
-		for st.Deliver(updateTopic(fmt.Sprint(i)), payload, func(error) { wait.Done() }) != nil {
+		for st.Deliver(updateTopic(fmt.Sprint(thing)), []byte(payload), device, func(error) { wait.Done() }) != nil {
 			runtime.Gosched() // as many wait as may
 		}
 	}
+	for i := range 10_000 {
+		deliver(i, `{"state":{"desired":`+d.Desired+`,"reported":`+d.Reported+`}}`)
+	}
+	for round := range rounds {
+		for i := range 10_000 {
+			deliver(i, updates[round])
+		}
+	}
 	wait.Wait()
+	journal := st.Stats().JournalBytes
 	st.stop()
 	for b.Loop() {
 		db, err := sqlite.Open(sqlite.Options{File: file, Migrations: localshadow.Migrations(), Log: slog.New(slog.DiscardHandler)})
@@ -122,9 +138,26 @@ func BenchmarkOpen10000(b *testing.B) {
 		runtime.ReadMemStats(&m)
 		b.ReportMetric(float64(m.HeapAlloc)/(1<<20), "MiB-heap")
 		b.ReportMetric(residentMiB(b), "MiB-resident")
+		b.ReportMetric(float64(journal)/(1<<20), "MiB-journal")
 		if err := db.Close(); err != nil {
 			b.Fatal(err)
 		}
 		b.StartTimer()
+	}
+}
+
+// BenchmarkAt measures how long it takes to go back over a journal of 200 entries.
+func BenchmarkAt(b *testing.B) {
+	st := openStation(b, func(_ *sqlite.Options, o *localshadow.Options) { o.Publish = func(string, []byte) {} })
+	updates := seed(b, st)
+	for i := range 199 {
+		if _, err := st.Update(context.Background(), "0", "", updates[i%len(updates)], device); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if s, err := st.At(context.Background(), "0", "", 1); err != nil || s.Desired == "" {
+			b.Fatal(s, err)
+		}
 	}
 }

@@ -34,7 +34,7 @@ func TestFullDisk(t *testing.T) {
 	if last.topic != updateTopic(full)+"/rejected" || !strings.HasPrefix(last.payload, `{"code":500,"message":"Internal service failure"`) || !strings.HasSuffix(last.payload, `"clientToken":"t"}`) {
 		t.Errorf("told %+v", last)
 	}
-	if f := st.Faults(); len(f) != 1 || !strings.Contains(f[0], "updates are rejected since") {
+	if f := st.Faults(); len(f) != 2 || !strings.Contains(f[0], "updates are rejected since") || !strings.Contains(f[1], "no room for the history") {
 		t.Errorf("faults %q", f)
 	}
 	if s := st.Stats(); s.Rejected[500] != 1 || s.Bytes != s.Shadows*8008 {
@@ -43,14 +43,14 @@ func TestFullDisk(t *testing.T) {
 	if got := st.tell("$aws/things/t0/shadow/get", ""); !strings.HasPrefix(got, "get/accepted") {
 		t.Errorf("get: %.100s", got)
 	}
-	if _, err := st.Update(context.Background(), full, "", []byte(big)); err == nil || err.Error() != "Internal service failure" {
+	if _, err := st.Update(context.Background(), full, "", []byte(big), device); err == nil || err.Error() != "Internal service failure" {
 		t.Errorf("direct: %v", err)
 	}
 	// A get in one group with an update that finds no room is answered all the same.
 	hold := st.hold()
 	settled := make(chan error, 2)
 	for _, topic := range []string{updateTopic(full), "$aws/things/t0/shadow/get"} {
-		if err := st.Deliver(topic, []byte(big), func(err error) { settled <- err }); err != nil {
+		if err := st.Deliver(topic, []byte(big), device, func(err error) { settled <- err }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -66,7 +66,7 @@ func TestFullDisk(t *testing.T) {
 	if got := st.tell(updateTopic(full), big); !strings.Contains(got, `update/accepted {`) || !strings.Contains(got, `"version":1,`) {
 		t.Errorf("with room again: %.200s", got)
 	}
-	if f := st.Faults(); len(f) != 0 {
+	if f := st.Faults(); len(f) != 1 || !strings.Contains(f[0], "no room for the history") {
 		t.Errorf("faults %q", f)
 	}
 }
@@ -84,7 +84,7 @@ func TestFailingDisk(t *testing.T) {
 		hold := st.hold()
 		settled := make(chan error, 4)
 		for _, topic := range []string{updateTopic("a"), updateTopic("new"), "$aws/things/a/shadow/get", "$aws/things/b/shadow/get"} {
-			if err := st.Deliver(topic, []byte(desired("k", 22)), func(err error) { settled <- err }); err != nil {
+			if err := st.Deliver(topic, []byte(desired("k", 22)), device, func(err error) { settled <- err }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -160,6 +160,13 @@ func TestDamagedRow(t *testing.T) {
 		if got := st.tell("$aws/things/a/shadow/delete", ""); !strings.HasPrefix(got, "delete/accepted") {
 			t.Errorf("delete: %s", got)
 		}
+		all, err := st.History(context.Background(), "a", "", 2, 0)
+		if err != nil || !all[0].Deleted || all[0].Damaged || len(all[0].Changes) > 0 || all[1].Damaged {
+			t.Errorf("history %+v, %v", all, err)
+		}
+		if s, err := st.At(context.Background(), "a", "", all[0].Version); !errors.Is(err, localshadow.ErrNoVersion) {
+			t.Errorf("a document that nobody could read was %+v, %v", s, err)
+		}
 	}
 }
 
@@ -169,17 +176,17 @@ func TestThrottle(t *testing.T) {
 	hold := st.hold()
 	settled := make(chan error, 10)
 	for i := range 5 {
-		if err := st.Deliver(updateTopic("a"), []byte(desired("k", i)), func(err error) { settled <- err }); err != nil {
+		if err := st.Deliver(updateTopic("a"), []byte(desired("k", i)), device, func(err error) { settled <- err }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := st.Deliver(updateTopic("a"), []byte(`{"state":{},"clientToken":"t"}`), nil); !errors.Is(err, localshadow.ErrBusy) {
+	if err := st.Deliver(updateTopic("a"), []byte(`{"state":{},"clientToken":"t"}`), device, nil); !errors.Is(err, localshadow.ErrBusy) {
 		t.Errorf("the sixth: %v", err)
 	}
-	if _, err := st.Update(context.Background(), "a", "", []byte(`{"state":{}}`)); err == nil || err.Error() != "Too many requests" {
+	if _, err := st.Update(context.Background(), "a", "", []byte(`{"state":{}}`), device); err == nil || err.Error() != "Too many requests" {
 		t.Errorf("a direct one: %v", err)
 	}
-	if err := st.Deliver(updateTopic("b"), []byte(desired("k", 1)), func(err error) { settled <- err }); err != nil {
+	if err := st.Deliver(updateTopic("b"), []byte(desired("k", 1)), device, func(err error) { settled <- err }); err != nil {
 		t.Errorf("another thing: %v", err)
 	}
 	close(hold)
@@ -206,7 +213,7 @@ func TestStop(t *testing.T) {
 	settled := 0
 	const n = 200
 	for i := range n {
-		if err := st.Deliver(updateTopic("a"), []byte(desired("k", i)), func(error) { settled++ }); err != nil {
+		if err := st.Deliver(updateTopic("a"), []byte(desired("k", i)), device, func(error) { settled++ }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -214,12 +221,12 @@ func TestStop(t *testing.T) {
 	if all := st.take(); settled != n || len(all) != 3*n {
 		t.Errorf("%d of %d settled, %d messages", settled, n, len(all))
 	}
-	if err := st.Deliver(updateTopic("a"), nil, nil); !errors.Is(err, localshadow.ErrStopped) {
+	if err := st.Deliver(updateTopic("a"), nil, device, nil); !errors.Is(err, localshadow.ErrStopped) {
 		t.Errorf("deliver after the end: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if _, err := st.Update(ctx, "a", "", nil); !errors.Is(err, localshadow.ErrStopped) {
+	if _, err := st.Update(ctx, "a", "", nil, device); !errors.Is(err, localshadow.ErrStopped) {
 		t.Errorf("update after the end: %v", err)
 	}
 }

@@ -17,15 +17,22 @@ type job struct {
 	base        string // of the topics
 	op          Op
 	payload     string
-	settled     func(error)         // of a message
-	answered    func([]byte, error) // of another request
-	refused     bool                // before it came to the store: rejection says why
-	throttled   bool                // it was never admitted
+	from        Source
+	settled     func(error)                              // of a message
+	answered    func([]byte, error)                      // of another request
+	decide      func(*sqlite.Tx, Document) (Edit, error) // of a Transact, which has no payload
+	decided     func(*job)
+	refused     bool // before it came to the store: rejection says why
+	throttled   bool // it was never admitted
 
 	answer    Answer
 	rejection *Rejection
 	change    *Change
+	stays     *Change // of a Transact, if nothing changed
 	counted   totals
+	conflicts string // for the journal
+	spare     bool   // there was no room: the journal gives way and gets no entry
+	now       time.Time
 	bytes     int64 // of the payload and the answers
 	err       error // of the disk
 }
@@ -33,18 +40,32 @@ type job struct {
 // serve does what is asked, in the writer's goroutine.
 func (j *job) serve(tx *sqlite.Tx) error {
 	j.recount(totals{})
-	j.answer, j.change = Answer{}, nil
+	j.answer, j.change, j.now = Answer{}, nil, j.s.o.Now()
 	if j.refused {
 		return nil
 	}
 	j.rejection = nil
-	err := j.try(tx, j.s.o.Now())
+	err := j.makeRoom(tx)
+	switch {
+	case err != nil:
+	case j.decide != nil:
+		err = j.transact(tx)
+	default:
+		err = j.judge(j.try(tx))
+	}
+	// The group runs again, and then the journal makes room.
+	j.spare = j.spare || errors.Is(err, sqlite.ErrFull)
+	return err
+}
+
+// judge keeps the rejection of a request, and returns other errors.
+func (j *job) judge(err error) error {
 	var r *Rejection
 	if errors.As(err, &r) {
 		j.rejection = r
 		return nil
 	}
-	if errors.Is(err, errStored) {
+	if errors.Is(err, ErrDamaged) {
 		j.rejection = reject(500, msgInternal)
 		j.s.damaged(j.thing, j.name, err)
 		return nil
@@ -53,12 +74,12 @@ func (j *job) serve(tx *sqlite.Tx) error {
 }
 
 // try returns the *Rejection of a request that is refused.
-func (j *job) try(tx *sqlite.Tx, now time.Time) error {
-	old, err := load(tx, j.thing, j.name)
+func (j *job) try(tx *sqlite.Tx) error {
+	old, err := Load(tx, j.thing, j.name)
 	if err != nil {
 		return err
 	}
-	lim := j.s.o.Limits
+	lim, now := j.s.o.Limits, j.now
 	d := old
 	switch j.op {
 	case OpGet:
@@ -72,24 +93,55 @@ func (j *job) try(tx *sqlite.Tx, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := j.admit(tx, &old, &d); err != nil {
+	return j.keep(tx, &old, &d)
+}
+
+// keep puts d in the place of old.
+func (j *job) keep(tx *sqlite.Tx, old, d *Document) error {
+	if err := j.admit(tx, old, d); err != nil {
 		j.answer = Answer{}
 		return err
 	}
-	if err := save(tx, j.thing, j.name, &d); err != nil {
+	j.recount(j.counted.plus(change(old, d)))
+	if err := j.write(tx, old, d); err != nil {
 		return err
 	}
-	t := change(&old, &d)
-	if d.Deleted {
-		gone, err := forget(tx, d.Updated-remembered, j.s.o.Bounds.Shadows)
-		if err != nil {
-			return err
-		}
-		t.deleted -= gone
-	}
-	j.recount(t)
-	j.change = newChange(j.thing, j.name, &old, &d)
+	j.change = newChange(j.thing, j.name, old, d, j.from)
 	return nil
+}
+
+func (j *job) write(tx *sqlite.Tx, old, d *Document) error {
+	d.mark = old.mark
+	if err := j.record(tx, j.entry(old, d), &d.mark); err != nil {
+		return err
+	}
+	if err := save(tx, j.thing, j.name, d); err != nil {
+		return err
+	}
+	if !d.Deleted {
+		return nil
+	}
+	gone, err := forget(tx, d.Updated-remembered, j.s.o.Bounds.Shadows)
+	j.recount(j.counted.plus(totals{deleted: -gone}))
+	return err
+}
+
+// entry is what the journal gets to read of d in the place of old.
+func (j *job) entry(old, d *Document) *entry {
+	e := &entry{
+		thing: j.thing, name: j.name, before: old.Version, version: d.Version, deleted: d.Deleted && !old.Deleted,
+		at: j.now, from: j.from, changes: j.answer.changes, conflicts: j.conflicts,
+	}
+	switch {
+	case old.Deleted:
+		e.before = -old.Version
+	case d.Deleted:
+		var ok bool
+		if e.changes, ok = removal(old); !ok {
+			e.before = 0 // this is as far as anybody can go back
+		}
+	}
+	return e
 }
 
 // admit checks the bounds of the store. What makes it smaller may always come.
@@ -127,6 +179,10 @@ func (j *job) served(err error) {
 		j.recount(totals{})
 		j.fail(err)
 	}
+	if j.decide != nil {
+		j.s.out <- j // its bytes are bounded by Bounds.Edits
+		return
+	}
 	n := int64(len(j.answer.Accepted) + len(j.answer.Delta) + len(j.answer.Documents))
 	j.s.pendingBytes.Add(n)
 	j.bytes += n
@@ -136,6 +192,10 @@ func (j *job) served(err error) {
 // fail rejects a job that the disk did not take. A get that was in a group with
 // updates can still be answered: a full disk can be read.
 func (j *job) fail(err error) {
+	if j.decide != nil {
+		j.err = err
+		return
+	}
 	if j.op == OpGet && !j.refused {
 		if j.answer.Accepted, err = j.s.Get(context.Background(), j.thing, j.name, []byte(j.payload)); err == nil {
 			return

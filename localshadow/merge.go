@@ -2,25 +2,32 @@ package localshadow
 
 // merge lays a patch over an object (AWS: device-shadow-data-flow, "Updates
 // affect only the fields specified in the request"): objects merge, every other
-// value replaces what was there, null removes. The patch is used up.
+// value replaces what was there, null removes. The patch is used up. What is changed
+// is written into the log; the trail leads to dst.
 func (t *tree) merge(dst, patch int32) {
 	for p := t.nodes[patch].first; p != 0; {
 		next := t.nodes[p].next
 		k := t.nodes[p].kind
 		d := t.find(dst, t.nodes[p].key)
+		here := len(t.trail)
+		t.step(t.nodes[p].key)
 		switch {
 		case k == null:
 			if d != 0 {
+				t.note(d, 0)
 				t.remove(dst, d)
 			}
 		case k == object && d != 0 && t.nodes[d].kind == object:
 			t.merge(d, p)
 		case d != 0:
 			t.prune(p)
+			t.note(d, p)
 			t.replace(d, p)
 		case t.prune(p):
+			t.note(0, p)
 			t.add(dst, p)
 		}
+		t.trail = t.trail[:here]
 		p = next
 	}
 }

@@ -44,7 +44,7 @@ func (t *tree) read(payload string, now int64, lim *Limits) (r request, rejectio
 	if r.state = t.find(root, `"state"`); r.state == 0 {
 		return r, reject(400, msgNoState).with(r.token)
 	}
-	if msg := t.checkState(r.state); msg != "" {
+	if msg := t.checkState(r.state, lim); msg != "" {
 		return r, reject(400, msg).with(r.token)
 	}
 	return r, nil
@@ -76,7 +76,7 @@ func (t *tree) version(root int32) (version int64, ok bool) {
 }
 
 // checkState returns the message for what is wrong with a state, or "".
-func (t *tree) checkState(state int32) string {
+func (t *tree) checkState(state int32, lim *Limits) string {
 	switch t.nodes[state].kind {
 	case null:
 		return ""
@@ -99,7 +99,7 @@ func (t *tree) checkState(state int32) string {
 			return fault
 		}
 	}
-	if t.holdsNull(state) {
+	if !lim.lenient && t.holdsNull(state) {
 		return msgInvalidNode
 	}
 	return ""

@@ -41,6 +41,8 @@ package localshadow
 //  16. A thing that is not served (`shadow: none`) is a thing that does not
 //     exist: 404 `Thing not found`.
 //  17. A named shadow that is missing is called 'THING~NAME'.
+//  18. What comes down from the cloud is judged by Lenient. An update that makes a
+//     document smaller which is too large by the limits of here is accepted.
 
 // The messages of the service (AWS: device-shadow-error-messages).
 const (
@@ -86,6 +88,14 @@ type Limits struct {
 	Depth int
 	// Payload is the largest request in bytes. It is refused unread beyond.
 	Payload int
+	// lenient lets null elements of arrays pass.
+	lenient bool
+}
+
+// Lenient returns limits that nothing meets which AWS IoT Core may have accepted,
+// whatever its limits are one day.
+func Lenient() Limits {
+	return Limits{Document: 1 << 20, Depth: 1 << 9, Payload: 4 << 20, lenient: true}
 }
 
 // DefaultLimits returns the limits of AWS IoT Core.

@@ -3,6 +3,7 @@ package localshadow
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -14,7 +15,7 @@ import (
 // Options say what a Service works with.
 type Options struct {
 	// DB is the database of the shadows, opened with Migrations. Its queue should
-	// have room for Bounds.Pending functions.
+	// have room for Bounds.Pending and Bounds.Edits functions.
 	DB *sqlite.DB
 	// Publish sends a message of the service, through the gate. It is called
 	// from the goroutine of Run alone, and may keep the payload.
@@ -38,6 +39,13 @@ type Bounds struct {
 	// PendingPerThing is that of one thing. AWS has 10.
 	PendingPerThing int
 	PendingBytes    int64 // of their payloads and answers
+	// Edits are those of Transact that are not yet told; they count in none of the
+	// bounds of requests.
+	Edits int
+	// Journal is how many entries of each shadow are kept, about, and JournalBytes
+	// what those of all take. What is full loses its oldest.
+	Journal      int
+	JournalBytes int64
 }
 
 // DefaultBounds returns bounds that no honest site meets.
@@ -45,6 +53,7 @@ func DefaultBounds() Bounds {
 	return Bounds{
 		Shadows: 50_000, PerThing: 1000, Bytes: 128 << 20,
 		Pending: 4096, PendingPerThing: 256, PendingBytes: 32 << 20,
+		Edits: 256, Journal: 200, JournalBytes: 32 << 20,
 	}
 }
 
@@ -59,11 +68,16 @@ func (b Bounds) withDefaults() Bounds {
 	or(&b.PerThing, d.PerThing)
 	or(&b.Pending, d.Pending)
 	or(&b.PendingPerThing, d.PendingPerThing)
+	or(&b.Edits, d.Edits)
+	or(&b.Journal, d.Journal)
 	if b.Bytes == 0 {
 		b.Bytes = d.Bytes
 	}
 	if b.PendingBytes == 0 {
 		b.PendingBytes = d.PendingBytes
+	}
+	if b.JournalBytes == 0 {
+		b.JournalBytes = d.JournalBytes
 	}
 	return b
 }
@@ -86,10 +100,12 @@ type Service struct {
 	mu      sync.Mutex
 	pending map[string]int // guarded by mu: requests of each thing
 	waiting int            // guarded by mu: requests of all
+	edits   int            // guarded by mu: of Transact
 	over    bool           // guarded by mu: no request may come any more
 
 	pendingBytes atomic.Int64
-	totals       struct{ shadows, deleted, bytes atomic.Int64 }
+	totals       struct{ shadows, deleted, bytes, journal atomic.Int64 }
+	entries      atomic.Int64 // id of the newest entry of the journal
 	watchers     watchers
 	figures      figures
 }
@@ -111,14 +127,22 @@ func New(o Options) (*Service, error) {
 	s := &Service{
 		o: o,
 		// Twice as many as can be pending: the other half is for those that were
-		// told to come back later.
-		out:     make(chan *job, 2*o.Bounds.Pending),
+		// told to come back later. Edits have room of their own.
+		out:     make(chan *job, 2*o.Bounds.Pending+o.Bounds.Edits),
 		pending: make(map[string]int),
 	}
 	err := o.DB.View(context.Background(), func(tx *sqlite.Tx) error {
 		t, err := count(tx)
+		if err != nil {
+			return err
+		}
+		var last int64
+		if err := tx.QueryRow(sqlLast).Scan(&last, &t.journal); err != nil {
+			return fmt.Errorf("find the end of the journal: %w", err)
+		}
 		s.count(t)
-		return err
+		s.entries.Store(last)
+		return nil
 	})
 	return s, err
 }
@@ -148,12 +172,12 @@ func (s *Service) Run(ctx context.Context) error {
 // the answers were published: with nil when the request is settled and what it
 // changed is on disk, or with the error of the disk when it was rejected for that.
 // When it returns an error, done is not called.
-func (s *Service) Deliver(topic string, payload []byte, done func(error)) error {
+func (s *Service) Deliver(topic string, payload []byte, from Source, done func(error)) error {
 	thing, name, base, op, ok := parseTopic(topic)
 	if !ok {
 		return ErrNotRequest
 	}
-	return s.enqueue(&job{s: s, thing: thing, name: name, base: base, op: op, settled: done}, payload)
+	return s.enqueue(&job{s: s, thing: thing, name: name, base: base, op: op, from: from, settled: done}, payload)
 }
 
 // Handle takes a request that came by another way than MQTT. As of the REST API
@@ -161,8 +185,8 @@ func (s *Service) Deliver(topic string, payload []byte, done func(error)) error 
 // and the answers to a get are not. done is called once, after that, from the
 // goroutine of Run, which it must not hold up, or at once from this one when the
 // request is not taken. Its error is a *Rejection or ErrStopped.
-func (s *Service) Handle(thing, name string, op Op, payload []byte, done func(accepted []byte, err error)) {
-	j := &job{s: s, thing: thing, name: name, base: topicOf(thing, name), op: op, answered: done}
+func (s *Service) Handle(thing, name string, op Op, payload []byte, from Source, done func(accepted []byte, err error)) {
+	j := &job{s: s, thing: thing, name: name, base: topicOf(thing, name), op: op, from: from, answered: done}
 	switch s.enqueue(j, payload) {
 	case ErrBusy:
 		done(nil, reject(429, msgThrottled))
@@ -235,7 +259,7 @@ func (s *Service) settle(j *job) {
 func (s *Service) idle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.waiting == 0 && len(s.out) == 0
+	return s.waiting == 0 && s.edits == 0 && len(s.out) == 0
 }
 
 // count adds to the totals.
@@ -243,4 +267,5 @@ func (s *Service) count(t totals) {
 	s.totals.shadows.Add(t.shadows)
 	s.totals.deleted.Add(t.deleted)
 	s.totals.bytes.Add(t.bytes)
+	s.totals.journal.Add(t.journal)
 }

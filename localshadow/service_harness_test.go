@@ -27,6 +27,9 @@ type station struct {
 	sent []sent
 }
 
+// device is whom the updates of the tests are from.
+var device = localshadow.Source{Kind: "device", Name: "GG_Test"}
+
 type sent struct{ topic, payload string }
 
 // setup changes what a station is made of.
@@ -80,7 +83,7 @@ func openStationAt(t testing.TB, file string, changes ...setup) *station {
 func (st *station) deliver(topic, payload string) error {
 	st.Helper()
 	settled := make(chan error, 1)
-	if err := st.Deliver(topic, []byte(payload), func(err error) { settled <- err }); err != nil {
+	if err := st.Deliver(topic, []byte(payload), device, func(err error) { settled <- err }); err != nil {
 		return err
 	}
 	select {

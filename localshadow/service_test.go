@@ -65,7 +65,7 @@ func TestTopicsOfOthers(t *testing.T) {
 		"$aws/things/a/shadow/updates", "$aws/things/a/shadow/name/n", "$aws/things/a/shadow/name//update", "$aws/things/a/jobs/get",
 		"$aws/things/a/b/shadow/get", "aws/things/a/shadow/get", "$aws/things/a/shadow/name/n/get/rejected",
 	} {
-		if err := st.Deliver(topic, nil, nil); !errors.Is(err, localshadow.ErrNotRequest) || localshadow.IsRequest(topic) {
+		if err := st.Deliver(topic, nil, device, nil); !errors.Is(err, localshadow.ErrNotRequest) || localshadow.IsRequest(topic) {
 			t.Errorf("%q: %v", topic, err)
 		}
 	}
@@ -91,7 +91,7 @@ func TestNames(t *testing.T) {
 		if ok := strings.Contains(got, `update/accepted {"state":{}`); ok != (c.message == "") || !strings.Contains(got, c.message) || !strings.Contains(got, `"clientToken":"t"`) {
 			t.Errorf("%.80s: %s", base, got)
 		}
-		_, err := st.Update(context.Background(), c.thing, c.name, []byte(`{"state":{}}`))
+		_, err := st.Update(context.Background(), c.thing, c.name, []byte(`{"state":{}}`), device)
 		_, errGet := st.Get(context.Background(), c.thing, c.name, nil)
 		if c.message == "" && (err != nil || errGet != nil) || c.message != "" && (err == nil || err.Error() != c.message || errGet == nil || errGet.Error() != c.message) {
 			t.Errorf("%.80s: direct: %v, %v", base, err, errGet)
@@ -149,7 +149,7 @@ func TestOrder(t *testing.T) {
 		}
 		want = append(want, fmt.Sprintf("settled %d", i))
 		wait.Add(1)
-		err := st.Deliver(topic, []byte(payload), func(err error) {
+		err := st.Deliver(topic, []byte(payload), device, func(err error) {
 			st.mu.Lock()
 			st.sent = append(st.sent, sent{"settled", fmt.Sprint(i)})
 			st.mu.Unlock()
@@ -191,7 +191,7 @@ func TestCommitFirst(t *testing.T) {
 		}
 	})
 	for i := range 50 {
-		if err := st.Deliver(updateTopic("a"), []byte(desired("n", i)), func(error) {}); err != nil {
+		if err := st.Deliver(updateTopic("a"), []byte(desired("n", i)), device, func(error) {}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -212,7 +212,7 @@ func TestConcurrent(t *testing.T) {
 			defer wait.Done()
 			for i := range each {
 				if thing%2 == 0 {
-					if _, err := st.Update(context.Background(), fmt.Sprint(thing), "", []byte(desired("k", i))); err != nil {
+					if _, err := st.Update(context.Background(), fmt.Sprint(thing), "", []byte(desired("k", i)), device); err != nil {
 						t.Error(err)
 					}
 				} else if err := st.deliver(updateTopic(fmt.Sprint(thing)), desired("k", i)); err != nil {

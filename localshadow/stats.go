@@ -14,6 +14,7 @@ type Stats struct {
 	Remembered     int64 // deleted ones whose version lives on
 	Waiting        int   // requests that are not yet answered
 	Accepted       uint64
+	JournalBytes   int64
 	Rejected       map[int]uint64 // by code; 500: the disk failed, or a row is damaged
 	Throttled      uint64         // refused with 429 before they came to the store
 }
@@ -23,6 +24,7 @@ type figures struct {
 	accepted, throttled atomic.Uint64
 	damaged             notice // a row that cannot be read
 	full                notice // a bound of the store that was met
+	gap                 notice // an entry that had no room in the journal
 
 	mu       sync.Mutex
 	rejected map[int]uint64 // guarded by mu
@@ -87,6 +89,13 @@ func (s *Service) full(thing string, r *Rejection) error {
 	return r
 }
 
+// journalled notes a change that is not in the journal.
+func (s *Service) journalled(j *job) {
+	if j.spare && (j.change != nil || j.conflicts != "") && s.figures.gap.note(Subject(j.thing, j.name), s.o.Now()) {
+		s.o.Log.Error("A change of a shadow is not in its history: the disk has no room", "thing", j.thing, "shadow", j.name)
+	}
+}
+
 // damaged notes that a row cannot be read.
 func (s *Service) damaged(thing, name string, err error) {
 	if s.figures.damaged.note(Subject(thing, name), s.o.Now()) {
@@ -99,7 +108,7 @@ func (s *Service) Stats() Stats {
 	f := &s.figures
 	st := Stats{
 		Shadows: s.totals.shadows.Load(), Remembered: s.totals.deleted.Load(), Bytes: s.totals.bytes.Load(),
-		Accepted: f.accepted.Load(), Throttled: f.throttled.Load(),
+		JournalBytes: s.totals.journal.Load(), Accepted: f.accepted.Load(), Throttled: f.throttled.Load(),
 	}
 	s.mu.Lock()
 	st.Waiting = s.waiting
@@ -121,5 +130,6 @@ func (s *Service) Faults() []string {
 	}
 	f.mu.Unlock()
 	all = append(all, f.damaged.say("a stored shadow cannot be read; delete it, and it starts again", s.o.Now())...)
+	all = append(all, f.gap.say("the disk has no room for the history of changes", s.o.Now())...)
 	return append(all, f.full.say("a bound of the store was met", s.o.Now())...)
 }

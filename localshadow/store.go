@@ -22,13 +22,13 @@ func Migrations() fs.FS {
 }
 
 const (
-	sqlLoad = `SELECT version, deleted, updated, desired, reported, times FROM shadows WHERE thing = ? AND name = ?`
+	sqlLoad = `SELECT version, deleted, updated, desired, reported, times, entry, entries FROM shadows WHERE thing = ? AND name = ?`
 
-	sqlSave = `INSERT INTO shadows (thing, name, version, deleted, updated, bytes, desired, reported, times)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+	sqlSave = `INSERT INTO shadows (thing, name, version, deleted, updated, bytes, desired, reported, times, entry, entries)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (thing, name) DO UPDATE SET version = excluded.version, deleted = excluded.deleted,
 			updated = excluded.updated, bytes = excluded.bytes, desired = excluded.desired,
-			reported = excluded.reported, times = excluded.times`
+			reported = excluded.reported, times = excluded.times, entry = excluded.entry, entries = excluded.entries`
 
 	sqlTotals = `SELECT deleted, count(*), sum(bytes) FROM shadows GROUP BY deleted`
 
@@ -41,16 +41,19 @@ const (
 
 	sqlNames = `SELECT name FROM shadows WHERE thing = ? AND name > ? AND deleted = 0 ORDER BY name LIMIT ?`
 
+	sqlKeys = `SELECT thing, name FROM shadows WHERE deleted = 0 AND (thing, name) > (?, ?) ORDER BY thing, name LIMIT ?`
+
 	sqlInfo = `SELECT thing, name, version, updated, desired, reported, times FROM shadows WHERE deleted = 0`
 	sqlAll  = sqlInfo + ` AND (thing, name) > (?, ?) ORDER BY thing, name LIMIT ?`
 	sqlOne  = sqlInfo + ` AND thing = ? ORDER BY name`
 )
 
-// load reads a document; one that is not there is the zero value.
-func load(tx *sqlite.Tx, thing, name string) (d Document, err error) {
+// Load reads a document in a transaction of the store's database; one that is not there
+// is the zero value.
+func Load(tx *sqlite.Tx, thing, name string) (d Document, err error) {
 	var deleted int64
 	var times []byte
-	err = tx.QueryRow(sqlLoad, thing, name).Scan(&d.Version, &deleted, &d.Updated, &d.Desired, &d.Reported, &times)
+	err = tx.QueryRow(sqlLoad, thing, name).Scan(&d.Version, &deleted, &d.Updated, &d.Desired, &d.Reported, &times, &d.mark.id, &d.mark.number)
 	if errors.Is(err, sqlite.ErrNoRows) {
 		return Document{}, nil
 	}
@@ -61,8 +64,34 @@ func load(tx *sqlite.Tx, thing, name string) (d Document, err error) {
 	return d, nil
 }
 
+// Key names a shadow.
+type Key struct{ Thing, Name string } // Name is "" for the classic shadow
+
+// Keys returns the keys of those shadows that exist, in order: at most limit of them,
+// behind the one that is after, which need not exist, or from the first when it is zero.
+func Keys(tx *sqlite.Tx, after Key, limit int) ([]Key, error) {
+	rows, err := tx.Query(sqlKeys, after.Thing, after.Name, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list the shadows: %w", err)
+	}
+	defer rows.Close()
+	var all []Key
+	for rows.Next() {
+		var k Key
+		if err := rows.Scan(&k.Thing, &k.Name); err != nil {
+			return nil, fmt.Errorf("list the shadows: %w", err)
+		}
+		all = append(all, k)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("list the shadows: %w", err)
+	}
+	return all, nil
+}
+
 func save(tx *sqlite.Tx, thing, name string, d *Document) error {
-	err := tx.Exec(sqlSave, thing, name, d.Version, d.Deleted, d.Updated, d.Size(), d.Desired, d.Reported, []byte(d.times))
+	err := tx.Exec(sqlSave, thing, name, d.Version, d.Deleted, d.Updated, d.Size(), d.Desired, d.Reported, []byte(d.times),
+		d.mark.id, d.mark.number)
 	if err != nil {
 		return fmt.Errorf("write a shadow: %w", err)
 	}
@@ -70,13 +99,13 @@ func save(tx *sqlite.Tx, thing, name string, d *Document) error {
 }
 
 // totals is what the bounds of the store count.
-type totals struct{ shadows, deleted, bytes int64 }
+type totals struct{ shadows, deleted, bytes, journal int64 }
 
 func (t totals) plus(u totals) totals {
-	return totals{t.shadows + u.shadows, t.deleted + u.deleted, t.bytes + u.bytes}
+	return totals{t.shadows + u.shadows, t.deleted + u.deleted, t.bytes + u.bytes, t.journal + u.journal}
 }
 
-func (t totals) negated() totals { return totals{-t.shadows, -t.deleted, -t.bytes} }
+func (t totals) negated() totals { return totals{-t.shadows, -t.deleted, -t.bytes, -t.journal} }
 
 // change is what putting d in the place of old does to the totals.
 func change(old, d *Document) (t totals) {
@@ -111,7 +140,10 @@ func count(tx *sqlite.Tx) (t totals, err error) {
 			t.shadows = n
 		}
 	}
-	return t, rows.Err()
+	if err := rows.Err(); err != nil {
+		return t, fmt.Errorf("count the shadows: %w", err)
+	}
+	return t, nil
 }
 
 // forget removes the rows of deleted shadows that nobody can come back to, and

@@ -3,7 +3,6 @@ package localshadow_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -89,16 +88,16 @@ func TestKill(t *testing.T) {
 
 func updateUntilKilled(t *testing.T, file string) {
 	st := openStationAt(t, file)
+	under := make(chan struct{}, 100) // requests under way
 	for n := 1; ; n++ {
 		for thing := range 3 {
-			err := st.Deliver(updateTopic(fmt.Sprint(thing)), []byte(desired("n", n)), func(err error) {
+			under <- struct{}{}
+			err := st.Deliver(updateTopic(fmt.Sprint(thing)), []byte(desired("n", n)), device, func(err error) {
 				if err == nil {
 					fmt.Printf("%d %d\n", thing, n)
 				}
+				<-under
 			})
-			if errors.Is(err, localshadow.ErrBusy) {
-				err = st.deliver(updateTopic(fmt.Sprint(thing)), desired("n", n))
-			}
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -13,16 +13,18 @@ type Change struct {
 	Version           int64
 	Deleted           bool
 	Previous, Current State
+	Source            Source
 }
 
 // State is a document without its times: compact JSON objects, "" for a section
 // that is not there.
 type State struct{ Desired, Reported string }
 
-func newChange(thing, name string, old, d *Document) *Change {
+func newChange(thing, name string, old, d *Document, from Source) *Change {
 	return &Change{
 		Thing: thing, Name: name, Version: d.Version, Deleted: d.Deleted,
 		Previous: State{old.Desired, old.Reported}, Current: State{d.Desired, d.Reported},
+		Source: from,
 	}
 }
 
@@ -43,6 +45,10 @@ func (s *Service) Watch(f func(Change)) {
 
 // tell publishes the answers to a job and ends it.
 func (s *Service) tell(j *job) {
+	if j.decide != nil {
+		s.tellEdit(j)
+		return
+	}
 	if j.rejection != nil && j.rejection.Token == "" && !j.throttled {
 		j.rejection.Token = tokenOf(j.payload, &s.o.Limits)
 	}
@@ -57,12 +63,7 @@ func (s *Service) tell(j *job) {
 	}
 	s.note(j)
 	if j.change != nil {
-		s.watchers.mu.Lock()
-		all := s.watchers.all
-		s.watchers.mu.Unlock()
-		for _, f := range all {
-			f(*j.change)
-		}
+		s.changed(j)
 	}
 	s.settle(j)
 	switch {
@@ -72,6 +73,16 @@ func (s *Service) tell(j *job) {
 		j.answered(nil, j.rejection)
 	case j.answered != nil:
 		j.answered(j.answer.Accepted, nil)
+	}
+}
+
+// changed tells the watchers.
+func (s *Service) changed(j *job) {
+	s.watchers.mu.Lock()
+	all := s.watchers.all
+	s.watchers.mu.Unlock()
+	for _, f := range all {
+		f(*j.change)
 	}
 }
 
@@ -98,6 +109,7 @@ func (s *Service) note(j *job) {
 		f.fault(j.err, s.o.Now())
 	} else if j.change != nil {
 		f.fault(nil, s.o.Now())
+		s.journalled(j)
 	}
 	if j.rejection == nil {
 		f.accepted.Add(1)

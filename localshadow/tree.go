@@ -38,6 +38,8 @@ type tree struct {
 	// stamp is the metadata of a leaf with the time stamped: most have the same.
 	stamp   []byte
 	stamped int64
+	// log is what a merge has changed, and trail where it is, see changes.go.
+	log, trail []byte
 }
 
 // member names a member of a large object.

@@ -226,8 +226,9 @@ func verdict(p puback) error {
 }
 
 func (c *conn) receive(p received) (byte, error) {
-	c.link.shaper.came()
-	c.link.shadows.heard(p.msg.Topic)
+	if paid := c.link.shadows.heard(p.msg.Topic) && c.link.hears.Load(); !paid {
+		c.link.shaper.came()
+	}
 	ready := func() {}
 	if p.msg.QoS > 0 {
 		var ok bool

@@ -17,10 +17,10 @@ import (
 	"golang.org/x/net/proxy"
 )
 
-// dial makes the TLS connection to the endpoint, straight or through the proxy.
-// It also returns what is below it. Each step has its time.
-func (l *Link) dial(ctx context.Context, config *tls.Config) (*tls.Conn, net.Conn, error) {
-	address := net.JoinHostPort(l.o.Endpoint, strconv.Itoa(l.o.Port))
+// dial makes the TLS connection to a port of the endpoint, straight or through the
+// proxy. It also returns what is below it. Each step has its time.
+func (l *Link) dial(ctx context.Context, port int, config *tls.Config) (*tls.Conn, net.Conn, error) {
+	address := net.JoinHostPort(l.o.Endpoint, strconv.Itoa(port))
 	raw, err := l.reach(ctx, address)
 	if err != nil {
 		return nil, nil, err

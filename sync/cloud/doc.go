@@ -35,6 +35,18 @@
 // attempt, so a file that was put right or renewed is taken up by itself; Refresh,
 // for a reload, ends the wait.
 //
+// # The data plane
+//
+// What MQTT cannot tell, the names of a thing's shadows, Names asks over HTTPS,
+// with the same certificate, trust, clock and proxy. One connection is made for
+// that when it is wanted, and closed when nothing was asked for 10 s.
+//
+// # AWS's rates
+//
+// AWS counts the publishes of a connection both ways together and drops what is
+// over 100 a second. What comes down is taken off what may go up; the answer to a
+// shadow request, which is sure to come, is taken off with the request.
+//
 // # Not used
 //
 // Topic aliases: AWS drops what is over its rate without a word, and if the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,9 +18,11 @@ type Link struct {
 	epoch   time.Time
 	shaper  *shaper
 	shadows *shadows
+	data    *http.Transport // of the HTTPS data plane
 
 	conn          atomic.Pointer[conn] // nil while not connected
 	maximumPacket atomic.Int64         // that the cloud takes; 0: not told
+	hears         atomic.Bool          // answers to shadow requests are subscribed to
 	turn          chan struct{}        // held by the Send that is next to leave
 	refresh       chan struct{}        // level-triggered
 
@@ -40,7 +43,7 @@ func New(o Options) (*Link, error) {
 	if err := o.complete(); err != nil {
 		return nil, fmt.Errorf("set up the connection to the cloud: %w", err)
 	}
-	return &Link{
+	l := &Link{
 		o:          o,
 		dialect:    newDialect(o.Version),
 		epoch:      time.Now(),
@@ -51,7 +54,9 @@ func New(o Options) (*Link, error) {
 		subscribed: make(map[string]byte),
 		status:     Status{Since: time.Now(), KeepAlive: o.KeepAlive},
 		changed:    make(chan struct{}),
-	}, nil
+	}
+	l.data = l.newData()
+	return l, nil
 }
 
 // now is the time since the link was made, by the clock that nobody sets.
@@ -64,6 +69,7 @@ func (l *Link) maximumIn() int { return l.o.Limits.Payload + 64<<10 }
 // Run connects, and connects again, until ctx ends; then it waits a second for
 // the PUBACKs on their way, takes its leave and returns nil. It is called once.
 func (l *Link) Run(ctx context.Context) error {
+	defer l.data.CloseIdleConnections()
 	again := retry{timing: l.o.Timing}
 	for {
 		connected, err := l.attempt(ctx)
@@ -145,7 +151,7 @@ func (l *Link) connect(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	tls, raw, err := l.dial(ctx, config)
+	tls, raw, err := l.dial(ctx, l.o.Port, config)
 	if err != nil {
 		return nil, err
 	}

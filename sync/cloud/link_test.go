@@ -159,6 +159,27 @@ func TestShadowRequests(t *testing.T) {
 	})
 }
 
+// Requests of many things, whose answers come a long round trip later, keep the
+// rate of both ways together: AWS drops what is over it.
+func TestRateCountsAnswers(t *testing.T) {
+	var in inbox
+	filters := func() []Subscription { return []Subscription{{"$aws/things/+/shadow/+/accepted", 1}} }
+	inWorld(t, cloudtest.Options{}, func(o *Options) { o.Subscriptions, o.Receive = filters, in.receive }, func(w *world) {
+		w.cloud.Change(func(f *cloudtest.Faults) { f.Latency = 400 * time.Millisecond })
+		start := time.Now()
+		for i := range 1000 {
+			p := &Publish{Topic: fmt.Sprintf("$aws/things/T%d/shadow/update", i%250), Payload: []byte(`{"state":{}}`)}
+			if err := w.link.Send(w.Context(), p, func(error) {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.within(time.Minute, "all answered", func() bool { return len(in.got()) == 1000 })
+		if rate := 2000 / time.Since(start).Seconds(); rate < 80 || rate > 100 {
+			t.Errorf("%.1f messages a second both ways", rate)
+		}
+	})
+}
+
 func TestReceiveMaximumOfTheCloud(t *testing.T) {
 	inWorld(t, cloudtest.Options{Limits: cloudtest.Limits{UnackedIn: 7}}, nil, func(w *world) {
 		if n := w.link.Window(); n != 7 {

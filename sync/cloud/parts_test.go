@@ -53,7 +53,7 @@ func TestShaperKeepsMessages(t *testing.T) {
 		s := newShaper(Rate{Messages: 100})
 		var at []time.Time
 		for start := time.Now(); time.Since(start) < 10*time.Second; {
-			if wait := s.take(1000); wait > 0 {
+			if wait := s.take(1000, false); wait > 0 {
 				<-time.After(wait)
 				continue
 			}
@@ -76,7 +76,7 @@ func TestShaperKeepsBytes(t *testing.T) {
 		s := newShaper(Rate{Bytes: 512 << 10})
 		start, bytes := time.Now(), 0
 		for time.Since(start) < 10*time.Second {
-			if wait := s.take(128 << 10); wait > 0 {
+			if wait := s.take(128<<10, false); wait > 0 {
 				<-time.After(wait)
 				continue
 			}
@@ -95,7 +95,7 @@ func TestShaperPausesAfterQuota(t *testing.T) {
 			for range 100 { // the whole window comes back so
 				s.answered(quotaExceeded)
 			}
-			wait := s.take(1)
+			wait := s.take(1, false)
 			if wait < pause/2 || wait > pause {
 				t.Errorf("pause of %v, want %v at most and half of it at least", wait, pause)
 			}
@@ -103,13 +103,13 @@ func TestShaperPausesAfterQuota(t *testing.T) {
 				t.Error("not told")
 			}
 			<-time.After(wait + 1)
-			if wait := s.take(1); wait != 0 || s.held() {
+			if wait := s.take(1, false); wait != 0 || s.held() {
 				t.Errorf("still %v", wait)
 			}
 		}
 		s.answered(0)
 		s.answered(quotaExceeded)
-		if wait := s.take(1); wait > time.Second {
+		if wait := s.take(1, false); wait > time.Second {
 			t.Errorf("%v after a success", wait)
 		}
 	})

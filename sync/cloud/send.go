@@ -50,7 +50,8 @@ func (l *Link) Send(ctx context.Context, p *Publish, done func(error)) error {
 	if err := ctx.Err(); err != nil {
 		return err // select takes any case that is ready; its caller has other plans
 	}
-	if err := c.admit(ctx, len(packet)); err != nil {
+	_, request := shadowRequest(p.Topic)
+	if err := c.admit(ctx, len(packet), request && l.hears.Load()); err != nil {
 		return err
 	}
 	if !c.flight.add(len(packet), done, func(id uint16) { number(packet, id); c.write(packet) }) {
@@ -72,9 +73,9 @@ func (c *conn) retainable(p *Publish) error {
 	return nil
 }
 
-// admit waits until a packet of so many bytes keeps the window and the rate. Its
-// caller has the turn.
-func (c *conn) admit(ctx context.Context, bytes int) error {
+// admit waits until a packet of so many bytes, and its answer if there is one,
+// keeps the window and the rate. Its caller has the turn.
+func (c *conn) admit(ctx context.Context, bytes int, answered bool) error {
 	for !c.flight.fits(bytes) {
 		select {
 		case <-c.flight.room:
@@ -85,7 +86,7 @@ func (c *conn) admit(ctx context.Context, bytes int) error {
 		}
 	}
 	for {
-		wait := c.link.shaper.take(bytes)
+		wait := c.link.shaper.take(bytes, answered)
 		if wait == 0 {
 			return nil
 		}

@@ -33,10 +33,14 @@ func newShadows(flight, rate int) *shadows {
 // admit waits until a publish on that topic keeps the limits. Topics that are no
 // shadow requests do not wait.
 func (s *shadows) admit(ctx context.Context, dead <-chan struct{}, topic string) error {
-	thing, ok := shadowRequest(topic)
-	if !ok {
-		return nil
+	if thing, ok := shadowRequest(topic); ok {
+		return s.admitThing(ctx, dead, thing)
 	}
+	return nil
+}
+
+// admitThing waits until one more request of a thing keeps the limits.
+func (s *shadows) admitThing(ctx context.Context, dead <-chan struct{}, thing string) error {
 	for {
 		wait, free := s.take(thing)
 		if wait == 0 {
@@ -96,27 +100,37 @@ func (s *shadows) forget(now time.Time) {
 	}
 }
 
-// heard takes account of a message of the cloud that may be an answer.
-func (s *shadows) heard(topic string) {
+// heard takes account of a message of the cloud, and reports whether it is taken
+// for the answer to a request.
+func (s *shadows) heard(topic string) bool {
 	request, ok := strings.CutSuffix(topic, "/accepted")
 	if !ok {
-		if request, ok = strings.CutSuffix(topic, "/rejected"); !ok {
-			return
-		}
+		request, ok = strings.CutSuffix(topic, "/rejected")
+	}
+	if !ok {
+		return false
 	}
 	thing, ok := shadowRequest(request)
-	if !ok {
-		return
-	}
+	return ok && s.answered(thing)
+}
+
+// answered ends the oldest request of a thing, and reports whether there was one.
+func (s *shadows) answered(thing string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.things[thing]; r != nil && len(r.open) > 0 {
-		r.open = r.open[1:]
-		select {
-		case r.free <- struct{}{}:
-		default:
-		}
+	r := s.things[thing]
+	if r == nil {
+		return false
 	}
+	if r.expire(time.Now()); len(r.open) == 0 {
+		return false
+	}
+	r.open = r.open[1:]
+	select {
+	case r.free <- struct{}{}:
+	default:
+	}
+	return true
 }
 
 // shadowRequest returns the thing of `$aws/things/THING/shadow/OP` and

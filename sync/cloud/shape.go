@@ -54,8 +54,10 @@ func newShaper(r Rate) *shaper {
 
 // take takes a message of so many bytes, or says how long to wait before asking
 // again. AWS delays what is over the bytes and drops what is over the messages
-// (quotas page), so a packet may overdraw the bytes.
-func (s *shaper) take(bytes int) time.Duration {
+// (quotas page), so a packet may overdraw the bytes. A message that has an answer
+// pays for both, so that the answers of a long round trip do not come on top of a
+// full rate.
+func (s *shaper) take(bytes int, answered bool) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -63,12 +65,15 @@ func (s *shaper) take(bytes int) time.Duration {
 		return d
 	}
 	s.messages.level--
+	if answered {
+		s.messages.level--
+	}
 	s.bytes.level -= float64(bytes)
 	return 0
 }
 
-// came takes account of a message that came down: AWS counts both ways
-// together. What it takes from us is bounded to a second.
+// came takes account of a message that came down and was not paid for: AWS counts
+// both ways together. What it takes from us is bounded to a second.
 func (s *shaper) came() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

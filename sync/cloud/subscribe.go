@@ -21,6 +21,7 @@ var errLeftovers = errors.New("the session in the cloud has too many old subscri
 // connection. It runs on Run's goroutine.
 func (l *Link) subscribe(ctx context.Context, c *conn, all bool) error {
 	want, faults := l.wanted()
+	l.hears.Store(slices.ContainsFunc(want, func(s Subscription) bool { return strings.HasPrefix(s.Filter, "$aws/things/") }))
 	var gone []string
 	for filter := range l.subscribed {
 		if !slices.ContainsFunc(want, func(s Subscription) bool { return s.Filter == filter }) {

@@ -89,7 +89,7 @@ func (c *Cloud) judge(thing string, p *connectPacket) (id string, err error) {
 			return "", &breach{codeBadTopic, "topic", "the will's topic: " + fault}
 		case w.retain && strings.HasPrefix(w.topic, "$"):
 			return "", &breach{codeBadTopic, "reserved-topic", "a retained will on a reserved topic"}
-		case anyMatches(policy.DenyPublish, w.topic):
+		case !policy.mayPublish(w.topic):
 			return "", &breach{codeNotAuthorized, "policy", "the will's topic"}
 		case over(len(w.payload), c.limits.Payload):
 			return "", &breach{codeQuota, "payload-size", "the will's payload"}

@@ -138,30 +138,3 @@ func (c *Cloud) Restore(thing string) {
 	defer c.mu.Unlock()
 	delete(c.revoked, thing)
 }
-
-// Policy is what a thing may not do; the zero value allows all. The filters are
-// MQTT topic filters.
-type Policy struct {
-	// Clients, when not nil, are the only client ids it may use.
-	Clients []string
-	// DenyPublish names topics, DenySubscribe filters (whose text, or all of
-	// whose topics, match), DenyReceive topics that are not sent to it.
-	DenyPublish, DenySubscribe, DenyReceive []string
-	// DenyShadow forbids the HTTPS shadow operations with 403.
-	DenyShadow bool
-}
-
-// SetPolicy sets the policy of a thing, from the next request on; "" is for all
-// things without their own.
-func (c *Cloud) SetPolicy(thing string, p Policy) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.policies[thing] = p
-}
-
-func (b *broker) policy(thing string) Policy {
-	if p, ok := b.policies[thing]; ok {
-		return p
-	}
-	return b.policies[""]
-}

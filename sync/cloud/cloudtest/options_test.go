@@ -70,7 +70,7 @@ func TestSubscriptionOptions(t *testing.T) {
 
 func TestReadings(t *testing.T) {
 	c := start(t, cloudtest.Options{Readings: cloudtest.Readings{
-		VersionOfMissing: true, PreviousOfFirst: true, DeltaMetadata: true, ErrorTimestamp: true, NamedAs404: true,
+		MissingVersion: cloudtest.MissingTaken, PreviousOfFirst: true, DeltaMetadata: true, ErrorTimestamp: true, NamedAs404: true,
 	}})
 	x := connect(t, c, "lamp")
 	x.subscribe(lamp+"/name/n/get/rejected", lamp+"/name/n/update/documents")

@@ -140,10 +140,8 @@ func (c *Cloud) judgeFilter(cn *conn, f subscription, known bool) *breach {
 	if fault != "" {
 		return &breach{codeBadFilter, "filter", fault}
 	}
-	for _, denied := range c.policy(cn.thing).DenySubscribe {
-		if denied == filter || matches(denied, filter) {
-			return &breach{codeNotAuthorized, "policy", fmt.Sprintf("%q may not subscribe to %q", cn.thing, filter)}
-		}
+	if !c.policy(cn.thing).maySubscribe(filter) {
+		return &breach{codeNotAuthorized, "policy", fmt.Sprintf("%q may not subscribe to %q", cn.thing, filter)}
 	}
 	if !known && over(len(cn.session.filters)+1, c.limits.Subscriptions) {
 		return &breach{codeQuota, "subscriptions", fmt.Sprintf("more than %d subscriptions", c.limits.Subscriptions)}

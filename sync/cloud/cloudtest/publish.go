@@ -85,7 +85,7 @@ func (c *Cloud) judgePublish(cn *conn, p *publishPacket) *breach {
 		return &breach{codePacketTooLarge, "payload-size", fmt.Sprintf("a payload of %d bytes, more than %d", len(p.payload), c.limits.Payload)}
 	case reserved && p.retain, !mayPublish(p.topic):
 		return &breach{codeProtocolError, "reserved-topic", fmt.Sprintf("an unsupported publish to %q", p.topic)}
-	case anyMatches(c.policy(cn.thing).DenyPublish, p.topic):
+	case !c.policy(cn.thing).mayPublish(p.topic):
 		return &breach{codeNotAuthorized, "policy", fmt.Sprintf("%q may not publish to %q", cn.thing, p.topic)}
 	}
 	if p.props != nil && p.props.has(propMessageExpiry) {

@@ -62,7 +62,7 @@ func (c *Cloud) serveShadow(r *http.Request, caller string, k shadowKey, body []
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.policy(caller).DenyShadow {
+	if !c.policy(caller).mayUse(k.thing) {
 		return nil, reject(403, "Forbidden")
 	}
 	if c.faults.ShadowLost.take() {
@@ -119,7 +119,7 @@ func (c *Cloud) serveList(r *http.Request, caller, thing string) ([]byte, *Shado
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.policy(caller).DenyShadow {
+	if !c.policy(caller).mayUse(thing) {
 		return nil, reject(403, "Forbidden")
 	}
 	if rejected := (shadowKey{thing: thing}).check(); rejected != nil {
@@ -165,7 +165,7 @@ func (c *Cloud) servePublish(r *http.Request, thing, topic string, body []byte) 
 		return nil, reject(413, "The payload exceeds the maximum size allowed")
 	case strings.HasPrefix(topic, "$") && (retain || !mayPublish(topic)):
 		return nil, reject(400, "Invalid topic")
-	case anyMatches(c.policy(thing).DenyPublish, topic):
+	case !c.policy(thing).mayPublish(topic):
 		return nil, reject(403, "Forbidden")
 	}
 	c.record(Received{Thing: thing, Topic: rest, Rule: rule, Payload: body, QoS: qos, Retain: retain, HTTPS: true})

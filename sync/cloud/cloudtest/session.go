@@ -166,7 +166,7 @@ func (b *broker) deliver(s *session, m *message, sub subscription, retain bool) 
 	switch {
 	case s.conn == nil && d.qos == 0:
 		return
-	case anyMatches(b.policy(s.thing).DenyReceive, m.topic), b.faults.DeliverLost.take():
+	case !b.policy(s.thing).mayReceive(m.topic), b.faults.DeliverLost.take():
 		b.counts.Dropped++
 		return
 	case s.conn == nil:

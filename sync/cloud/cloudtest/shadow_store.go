@@ -7,27 +7,6 @@ import (
 	"time"
 )
 
-// Readings choose where AWS's documentation leaves two readings, or none
-// (aws-iot.md, section 5). The zero value is the first-named of each.
-type Readings struct {
-	// DeleteCounts: a shadow that is made again within 48 h has the deleted
-	// version + 2, not + 1.
-	DeleteCounts bool
-	// VersionOfMissing: an update with a version, of a shadow that does not
-	// exist, is accepted, not answered 409.
-	VersionOfMissing bool
-	// PreviousOfFirst: the first documents message has an empty previous, not
-	// none.
-	PreviousOfFirst bool
-	// DeltaMetadata: get answers metadata for state.delta too.
-	DeltaMetadata bool
-	// ErrorTimestamp: rejections carry a timestamp.
-	ErrorTimestamp bool
-	// NamedAs404: the message of a 404 for a named shadow says thing~shadow,
-	// not the shadow's name.
-	NamedAs404 bool
-}
-
 // shadowKey names a shadow; name "" is the classic one.
 type shadowKey struct{ thing, name string }
 
@@ -75,6 +54,18 @@ func (d *shadowDocument) delta() (state, metadata object) {
 	return difference(section(d.state, "desired"), section(d.state, "reported"), section(d.metadata, "desired"))
 }
 
+// size is what the limit on the document counts, in bytes.
+func (d *shadowDocument) size(r *Readings) (bytes int) {
+	for _, section := range d.state {
+		if n := len(encodeJSON(section)); r.SizePerSection {
+			bytes = max(bytes, n)
+		} else {
+			bytes += n
+		}
+	}
+	return bytes
+}
+
 // updateShadow applies an update request.
 func (b *broker) updateShadow(k shadowKey, payload []byte) (answer shadowAnswer, rejected *ShadowError) {
 	u, rejected := parseUpdate(payload, &b.limits)
@@ -82,9 +73,11 @@ func (b *broker) updateShadow(k shadowKey, payload []byte) (answer shadowAnswer,
 		return answer, rejected
 	}
 	before := b.shadows.documents[k]
-	switch {
-	case before != nil && u.version != nil && *u.version != before.version,
-		before == nil && u.version != nil && !b.o.Readings.VersionOfMissing:
+	if u.version != nil && before == nil {
+		if rejected := b.versionOfMissing(k, *u.version); rejected != nil {
+			return answer, rejected
+		}
+	} else if u.version != nil && *u.version != before.version {
 		return answer, reject(409, "Version conflict")
 	}
 	now := b.now()
@@ -94,8 +87,11 @@ func (b *broker) updateShadow(k shadowKey, payload []byte) (answer shadowAnswer,
 		after.version = before.version + 1
 	}
 	touched := object{}
+	m := merger{now.Unix(), &b.o.Readings}
 	for name, patch := range u.sections {
-		touched[name] = stamps(patch, now.Unix())
+		if stamped := m.stamps(patch); stamped != nil {
+			touched[name] = stamped
+		}
 		if patch == nil {
 			delete(after.state, name)
 			delete(after.metadata, name)
@@ -105,18 +101,14 @@ func (b *broker) updateShadow(k shadowKey, payload []byte) (answer shadowAnswer,
 		if state == nil {
 			state, metadata = object{}, object{}
 		}
-		merge(state, metadata, patch.(object), now.Unix())
+		m.merge(state, metadata, patch.(object))
 		after.state[name], after.metadata[name] = state, metadata
 		if len(state) == 0 { // an empty section is none
 			delete(after.state, name)
 			delete(after.metadata, name)
 		}
 	}
-	size := 0
-	for name := range after.state {
-		size += len(encodeJSON(after.state[name]))
-	}
-	if over(size, b.limits.ShadowDocument) {
+	if over(after.size(&b.o.Readings), b.limits.ShadowDocument) {
 		return answer, reject(413, "The payload exceeds the maximum size allowed")
 	}
 	b.shadows.documents[k] = after

@@ -246,3 +246,13 @@ func TestVersionsAndTombstones(t *testing.T) {
 }
 
 func third(_ []byte, err error) error { return err }
+
+// field is a member of a JSON object.
+func field(t *testing.T, document []byte, name string) []byte {
+	t.Helper()
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(document, &members); err != nil {
+		t.Fatalf("%s: %v", document, err)
+	}
+	return members[name]
+}

@@ -12,9 +12,15 @@ import (
 
 type object = map[string]any
 
+// merger merges patches at a time, in Unix seconds, as the readings have it.
+type merger struct {
+	stamp    int64
+	readings *Readings
+}
+
 // merge merges a patch into state, and stamps what it touches in metadata.
 // Objects merge, null removes, all else replaces.
-func merge(state, metadata, patch object, stamp int64) {
+func (m merger) merge(state, metadata, patch object) {
 	for key, value := range patch {
 		switch value := value.(type) {
 		case nil:
@@ -24,34 +30,60 @@ func merge(state, metadata, patch object, stamp int64) {
 			inner, ok := state[key].(object)
 			innerMeta, okMeta := metadata[key].(object)
 			if !ok || !okMeta {
+				if m.readings.NullsLeaveNothing && nullsAlone(value) {
+					delete(state, key)
+					delete(metadata, key)
+					continue
+				}
 				inner, innerMeta = object{}, object{}
 				state[key], metadata[key] = inner, innerMeta
 			}
-			merge(inner, innerMeta, value, stamp)
+			m.merge(inner, innerMeta, value)
 		default:
-			state[key], metadata[key] = value, stamps(value, stamp)
+			state[key], metadata[key] = value, m.stamps(value)
 		}
 	}
 }
 
-// stamps mirrors a value with a timestamp at every leaf. A null, which only a
-// request has, is a leaf.
-func stamps(value any, stamp int64) any {
+// nullsAlone tells whether an object has members, and all are nulls or such
+// objects.
+func nullsAlone(o object) bool {
+	for _, value := range o {
+		inner, ok := value.(object)
+		if value != nil && !(ok && nullsAlone(inner)) {
+			return false
+		}
+	}
+	return len(o) > 0
+}
+
+// stamps mirrors a value with a timestamp at every leaf; nil is none. A null,
+// which only a request has, is a leaf.
+func (m merger) stamps(value any) any {
 	switch value := value.(type) {
+	case nil:
+		if m.readings.NullsUnstamped {
+			return nil
+		}
 	case object:
 		out := object{}
 		for key, inner := range value {
-			out[key] = stamps(inner, stamp)
+			if stamped := m.stamps(inner); stamped != nil {
+				out[key] = stamped
+			}
 		}
 		return out
 	case []any:
+		if m.readings.ArrayStamp {
+			break
+		}
 		out := make([]any, len(value))
 		for i, inner := range value {
-			out[i] = stamps(inner, stamp)
+			out[i] = m.stamps(inner)
 		}
 		return out
 	}
-	return object{"timestamp": stamp}
+	return object{"timestamp": m.stamp}
 }
 
 // difference is what desired has and reported lacks or has otherwise, with the

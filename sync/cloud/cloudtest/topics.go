@@ -10,19 +10,23 @@ import (
 
 // matches tells whether a legal filter matches a topic.
 func matches(filter, topic string) bool {
-	f, t := strings.Split(filter, "/"), strings.Split(topic, "/")
-	if strings.HasPrefix(topic, "$") && (f[0] == "+" || f[0] == "#") {
+	if strings.HasPrefix(topic, "$") && (strings.HasPrefix(filter, "+") || strings.HasPrefix(filter, "#")) {
 		return false // [MQTT-4.7.2-1]
 	}
-	for i, level := range f {
-		switch {
-		case level == "#":
-			return len(t) > i // so not the parent, unlike the standard
-		case i >= len(t) || level != "+" && level != t[i]:
-			return false
+	for more := true; ; {
+		level, filterRest, filterMore := strings.Cut(filter, "/")
+		if level == "#" {
+			return more // so not the parent, unlike the standard
 		}
+		name, topicRest, topicMore := strings.Cut(topic, "/")
+		switch {
+		case !more || level != "+" && level != name:
+			return false
+		case !filterMore:
+			return !topicMore
+		}
+		filter, topic, more = filterRest, topicRest, topicMore
 	}
-	return len(f) == len(t)
 }
 
 func anyMatches(filters []string, topic string) bool {

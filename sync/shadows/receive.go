@@ -1,0 +1,146 @@
+package shadows
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Receive takes a message of the cloud, if it is one of the shadow service. It
+// does not wait, and may keep the payload. When a message it took is lost in a
+// crash, nothing is: the next connection asks.
+func (r *Reconciler) Receive(topic string, payload []byte) (taken bool) {
+	k, op, accepted, ok := parseTopic(topic)
+	if !ok {
+		return false
+	}
+	r.mu.Lock()
+	_, ours := r.things[k.thing]
+	ours = ours && r.running
+	r.mu.Unlock()
+	if !ours {
+		return true
+	}
+	var a answer
+	if err := json.Unmarshal(payload, &a); err != nil {
+		r.garbage(k, err)
+		return true
+	}
+	var state *node
+	if accepted && (op == opUpdate || op == opGet && strings.HasPrefix(a.Token, r.prefix)) {
+		var err error
+		if state, err = a.tree(); err != nil {
+			r.garbage(k, err)
+			return true
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.schedule.entries[k]
+	own := e != nil && e.place == flying && e.request.op == op &&
+		(e.request.token == a.Token || !accepted && a.Token == "" && op == opGet && a.Code == 404)
+	switch {
+	case own && accepted:
+		r.accepted(e, &a, state)
+	case own:
+		r.rejected(e, &a)
+	case accepted && op != opGet:
+		r.notified(k, note{
+			version: a.Version, deleted: op == opDelete, state: state,
+			ours: op == opUpdate && strings.HasPrefix(a.Token, r.prefix),
+		})
+	}
+	return true
+}
+
+// garbage notes a message that cannot be read. If it was an answer, its time runs
+// out; if it was a notification, the next one shows a gap.
+func (r *Reconciler) garbage(k key, err error) {
+	r.mu.Lock()
+	r.figures.garbage++
+	r.mu.Unlock()
+	r.o.Log.Warn("Could not read a message of the shadow service", "thing", k.thing, "shadow", k.name, "err", err)
+}
+
+// accepted takes the answer to a request. It expects mu to be held, as the others
+// do.
+func (r *Reconciler) accepted(e *entry, a *answer, state *node) {
+	p := e.request.plan
+	switch {
+	case e.request.op == opGet:
+		c := cloudSide{found: true, version: a.Version, document: newDocument(state)}
+		e.reply = &reply{kind: got, cloud: c}
+	case e.request.op == opDelete:
+		r.figures.written++
+		e.erasing = false
+		e.reply = &reply{kind: erased, version: a.Version, plan: p}
+		if !e.told() {
+			e.gapUntil = time.Now().Add(r.o.Timing.Answer)
+		}
+	case p.do == create:
+		r.figures.written++
+		e.reply = &reply{kind: made, version: a.Version, plan: p}
+	default:
+		r.figures.written++
+		p.state = state // the same, with its times
+		e.reply = &reply{kind: wrote, version: a.Version, plan: p}
+	}
+	r.landed(e)
+}
+
+// rejected takes the refusal of a request.
+func (r *Reconciler) rejected(e *entry, a *answer) {
+	r.figures.rejected[a.Code]++
+	why := fmt.Sprintf("%d: %.200s", a.Code, a.Message)
+	op := e.request.op
+	switch {
+	case a.Code == 404 && op != opUpdate:
+		e.reply = &reply{kind: got}
+	case a.Code == 409:
+		r.contested(e)
+	case a.Code == 429 || a.Code == 503:
+		r.fail(e, why)
+		r.again(e)
+		return
+	case a.Code >= 500: // it may have taken it all the same
+		r.fail(e, why)
+		e.ask = true
+	default:
+		r.refuse(e, why)
+		return
+	}
+	r.landed(e)
+}
+
+// contested: somebody else has changed the document. If the notification that
+// said so is here, there is nothing to ask.
+func (r *Reconciler) contested(e *entry) {
+	e.forgo()
+	e.look = false
+	e.attempts++
+	if e.attempts > 3 {
+		r.fail(e, "others change it all the time")
+	}
+	if len(e.notes) > 0 {
+		e.news = true
+	} else {
+		e.ask = true
+	}
+}
+
+// notified takes what somebody else has done, or we ourselves when we had given
+// it up.
+func (r *Reconciler) notified(k key, n note) {
+	e := r.schedule.entry(k)
+	r.schedule.promote(e)
+	e.barred = ""
+	switch {
+	case e.ask && e.place != flying && e.place != turning && e.reply == nil && r.online:
+		// The answer to come has it.
+	case !e.hear(n):
+		e.ask = true
+	}
+	r.withdraw(e)
+	r.advance(e)
+}

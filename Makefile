@@ -2,7 +2,7 @@
 # set-up; Go is the one thing that must be there.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-vm build bench lint clean compiler clients vm
+.PHONY: help run test test-vm test-pi test-install build bench lint clean compiler clients vm pi systemd
 
 # The version comes from git here, so Go need not ask git a second time: it
 # would refuse to build in a clone that belongs to another user.
@@ -11,7 +11,7 @@ BUILD   := go build -trimpath -buildvcs=false -ldflags '-X main.release=$(VERSIO
 SITE    := demo-site
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## build, make a demo site (the first time), and run it with a cloud in a box and demo devices
 	$(BUILD) -o bin/ ./cmd/demo ./cmd/iotsim
@@ -20,8 +20,15 @@ run: build ## build, make a demo site (the first time), and run it with a cloud 
 test: lint clients vm ## vet, staticcheck and all tests, with the real clients
 	go test -race ./...
 
-test-vm: compiler vm ## cut the power 1,000 times in a virtual machine (CUTS=10000 for more)
+test-vm: compiler vm ## pins of a real kernel, and 1,000 power cuts (CUTS=10000 for more), in virtual machines
+	go test -count 1 -v ./testvm/gpio
 	go test -count 1 -v -timeout 3h ./testvm -cuts $(or $(CUTS),1000) -numbers 500
+
+test-pi: compiler pi ## the arm64 program on an emulated Raspberry Pi 3, its pins watched from outside
+	go test -count 1 -v ./testvm/pi3
+
+test-install: compiler systemd ## a Debian with systemd, in a virtual machine
+	go test -count 1 -v ./testvm/systemd
 
 build: compiler ## build bin/greengate
 	$(BUILD) -o bin/greengate ./cmd/greengate
@@ -46,5 +53,5 @@ compiler:
 clients:
 	@cmd/demo/setup.sh clients
 
-vm:
-	@cmd/demo/setup.sh vm
+vm pi systemd:
+	@cmd/demo/setup.sh $@

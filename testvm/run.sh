@@ -5,14 +5,15 @@
 # machine that failed. A disk that the arguments add is mounted at /disk, if ext4 is
 # on it.
 #
+#   TESTVM_MACHINE  gpio: the one with pins; without it the one in which power is cut
 #   TESTVM_ACCEL    tcg (default): emulates the processor, which works everywhere; or kvm
 #   TESTVM_TIMEOUT  after so many seconds the machine is switched off (default 300)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-[ -d "${1:-}" ] || { sed -n '2,10s/^# \{0,1\}//p' "$0" >&2 && exit 125; }
+[ -d "${1:-}" ] || { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2 && exit 125; }
 folder=$1
 shift
-cache=$("$here/setup.sh") || exit 125
+cache=$("$here/${TESTVM_MACHINE:+$TESTVM_MACHINE/}setup.sh") || exit 125
 
 work=$(mktemp -d)
 qemu=
@@ -33,10 +34,12 @@ find "$work/root" -type f -perm /111 -exec ldd {} \; 2>/dev/null | sed -n 's/^[^
 
 accel=(-accel tcg -cpu max)
 [ "${TESTVM_ACCEL:-tcg}" = tcg ] || accel=(-accel "$TESTVM_ACCEL" -cpu host)
+# A busy host makes the kernel calibrate the TSC wrongly: its time then runs too fast.
+clock="tsc=reliable clocksource=hpet"
 timeout --foreground "${TESTVM_TIMEOUT:-300}" qemu-system-x86_64 "${accel[@]}" -smp 1 -m 768 \
 	-nodefaults -no-user-config -display none -no-reboot \
 	-kernel "$cache/kernel" -initrd "$work/initrd" \
-	-append "console=ttyS1 quiet loglevel=4 panic=-1 mitigations=off tsc=reliable random.trust_cpu=on cryptomgr.notests nokaslr" \
+	-append "console=ttyS1 quiet loglevel=4 panic=-1 mitigations=off $clock random.trust_cpu=on cryptomgr.notests nokaslr" \
 	-device virtio-rng-pci -serial stdio -serial "file:$work/kernel.log" "$@" </dev/null &
 qemu=$!
 ended=0

@@ -9,6 +9,7 @@
 //	demo intruder     tries what it has no right to
 //	demo switch       sets the colour of a traffic light
 //	demo light        is that light
+//	demo owner        changes the light from the cloud
 //	demo leds         shows the LEDs of the gateway, which follow the same shadow
 //
 // Each device is a process of its own with one goroutine at work beside those
@@ -48,7 +49,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("nothing to do (write demo site DIR, or demo sensor|display|intruder|switch|light|leds)")
+		return errors.New("nothing to do (write demo site DIR, or demo sensor|display|intruder|switch|light|owner|leds)")
 	}
 	switch name, rest := args[0], args[1:]; name {
 	case "site":
@@ -63,9 +64,11 @@ func run(ctx context.Context, args []string) error {
 		return runDevice(ctx, rest, switcher)
 	case "light":
 		return runDevice(ctx, rest, light)
+	case "owner":
+		return owner(ctx, rest)
 	case "leds":
 		return leds(ctx, rest)
 	default:
-		return fmt.Errorf("%q is no demo (write site, sensor, display, intruder, switch, light or leds)", name)
+		return fmt.Errorf("%q is no demo (write site, sensor, display, intruder, switch, light, owner or leds)", name)
 	}
 }

@@ -4,8 +4,10 @@
 #   setup.sh compiler   a C compiler: Go's race detector and the SQLite library need one
 #   setup.sh clients    the real clients of the tests: mosquitto's, and the npm ones pinned
 #                       in cmd/greengate/testdata/clients
-#   setup.sh vm         the virtual machine in which power is cut: QEMU, and a kernel
-#                       of Debian's (testvm)
+#   setup.sh vm         the virtual machines in which power is cut, and which has pins:
+#                       QEMU, and kernels of Debian's (testvm, testvm/gpio)
+#   setup.sh pi         the emulated Raspberry Pi 3, and a compiler for it (testvm/pi3)
+#   setup.sh systemd    the virtual machine with systemd (testvm/systemd)
 #
 # Where installing is impossible it says in one line what to type, and fails.
 set -euo pipefail
@@ -66,26 +68,69 @@ clients() {
 	fi
 }
 
-vm() {
-	if [ "$(uname -m)" != x86_64 ]; then
-		echo "the virtual machine is an x86_64; its tests are skipped here" >&2
-		return
-	fi
-	local missing=()
-	command -v qemu-system-x86_64 >/dev/null || missing+=(qemu-system-x86)
-	PATH=$PATH:/usr/sbin command -v debugfs >/dev/null || missing+=(e2fsprogs)
-	# The busybox that Debian has beside it needs libraries, which are not in the machine.
+# here tells whether this computer can be the host of the virtual machines.
+here() {
+	[ "$(uname -m)" = x86_64 ] || { echo "the virtual machines are for an x86_64; their tests are skipped here" >&2 && return 1; }
+}
+
+# need PACKAGE PROGRAM... installs the package if one of the programs is missing.
+missing=()
+need() {
+	local package=$1 program
+	shift
+	for program in "$@"; do
+		PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null || { missing+=("$package") && return; }
+	done
+}
+
+# make_machine FOLDER... installs what is missing, and makes the machines.
+make_machine() {
+	local folder
+	# The busybox that Debian has beside it needs libraries, which are not in a machine.
 	if ! command -v busybox >/dev/null || ldd "$(command -v busybox)" >/dev/null 2>&1; then
 		missing+=(busybox-static)
 	fi
 	[ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
-	testvm/setup.sh >/dev/null || { refresh && testvm/setup.sh >/dev/null; }
+	for folder in "$@"; do
+		"$folder/setup.sh" >/dev/null || { refresh && "$folder/setup.sh" >/dev/null; }
+	done
+}
+
+vm() {
+	here || return 0
+	compiler
+	need qemu-system-x86 qemu-system-x86_64
+	need e2fsprogs debugfs
+	# The drivers of the pins are compiled.
+	need kmod modprobe
+	need make make
+	need xz-utils xz
+	[ -e /usr/lib/x86_64-linux-gnu/libelf.so.1 ] || missing+=(libelf1)
+	make_machine testvm testvm/gpio
+}
+
+pi() {
+	here || return 0
+	compiler
+	need qemu-system-arm qemu-system-aarch64
+	need kmod modprobe
+	need gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc
+	[ -e /usr/aarch64-linux-gnu/include/stdlib.h ] || missing+=(libc6-dev-arm64-cross)
+	make_machine testvm/pi3
+}
+
+systemd() {
+	here || return 0
+	vm
+	missing=()
+	need mmdebstrap mmdebstrap
+	make_machine testvm/systemd
 }
 
 case ${1:-} in
-compiler | clients | vm) "$1" ;;
+compiler | clients | vm | pi | systemd) "$1" ;;
 *)
-	echo "usage: setup.sh compiler|clients|vm" >&2
+	echo "usage: setup.sh compiler|clients|vm|pi|systemd" >&2
 	exit 2
 	;;
 esac

@@ -69,11 +69,17 @@ func openSite(ctx context.Context, dir, broker, discovery, cloud string) (*site,
 	if err != nil {
 		return nil, fmt.Errorf("find the programs: %w", err)
 	}
-	bin := shorten(filepath.Dir(self))
+	// With a slash, or the shell's path would be searched.
+	program := func(name string) string {
+		short := shorten(filepath.Join(filepath.Dir(self), name))
+		if !strings.Contains(short, "/") {
+			return "./" + short
+		}
+		return short
+	}
 	s := &site{
 		dir: dir, file: filepath.Join(dir, "group.yaml"), console: newConsole(os.Stdout),
-		demo: filepath.Join(bin, filepath.Base(self)), greengate: filepath.Join(bin, "greengate"),
-		iotsim: filepath.Join(bin, "iotsim"), picked: map[string]bool{},
+		demo: program(filepath.Base(self)), greengate: program("greengate"), iotsim: program("iotsim"), picked: map[string]bool{},
 	}
 	if _, err := os.Stat(s.file); errors.Is(err, os.ErrNotExist) {
 		if err := s.create(ctx, broker, discovery, cloud); err != nil {
@@ -148,6 +154,11 @@ func (s *site) play(ctx context.Context, ps *processes) error {
 		}
 	} else {
 		s.tell("this site was made by an older demo, without the traffic light (remove %s for a new one)", s.dir)
+	}
+	if s.cloud != "" && s.has(trafficLight) {
+		if err := ps.start("owner", purple, nil, s.demo, "owner", "--iotsim", s.iotsim, "--dir", s.cloudDir()); err != nil {
+			return err
+		}
 	}
 	if s.cloud == "" {
 		s.tell("this site was made by an older demo, without a cloud (remove %s for a new one)", s.dir)
@@ -231,10 +242,17 @@ func (s *site) hint() {
 	if s.cloud == "" {
 		return
 	}
-	s.tell("and pull the plug of the cloud; the readings wait on disk, and go up when it is back:")
+	s.tell("and pull the plug of the cloud: readings wait on disk, and both sides change the light unseen by the other:")
 	s.tell("  %s pull-plug --dir %s", s.iotsim, s.cloudDir())
 	s.tell("  %s spool stats --config %s", s.greengate, s.file)
+	if s.has(trafficLight) {
+		s.tell("  %s shadow diff --config %s %s", s.greengate, s.file, trafficLight)
+	}
 	s.tell("  %s plug-in --dir %s", s.iotsim, s.cloudDir())
+	if s.has(trafficLight) {
+		s.tell("  %s shadow history --config %s %s", s.greengate, s.file, trafficLight)
+		s.tell("  %s shadow get %s --dir %s", s.iotsim, trafficLight, s.cloudDir())
+	}
 	s.tell("  %s publish --dir %s cmd/display/note 'good morning'", s.iotsim, s.cloudDir())
 }
 

@@ -43,7 +43,8 @@ var rooms = map[string][]string{
 
 	"subscriptions":        {"core/message"},
 	"localshadow":          {"core/message", "core/sqlite"},
-	"gpio":                 {"core/message"},
+	"gpio":                 {"core/message", "gpio/simbus"},
+	"gpio/simbus":          {},
 	"functions":            {"core/message"},
 	"discovery":            {"core/pki"},
 	"sync/cloud":           {"core/message"},
@@ -53,8 +54,12 @@ var rooms = map[string][]string{
 	"sync/fleet":           {"core/message"},
 	// The machine's programs are part of the tests; the package itself has nothing else.
 	"testvm":         {},
+	"testvm/gpio":    {},
+	"testvm/machine": {},
 	"testvm/mqtt":    {},
+	"testvm/pi3":     {},
 	"testvm/streams": {},
+	"testvm/systemd": {},
 	"testvm/writer":  {"testvm/mqtt", "testvm/streams", "sync/cloud/cloudtest"},
 }
 

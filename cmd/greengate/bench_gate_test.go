@@ -15,7 +15,7 @@ import (
 func BenchmarkGateToPin(b *testing.B) {
 	changes := 0
 	pins := gpio.New(gpio.Options{
-		Config:  gpio.Config{Driver: "sim", LEDs: []gpio.LED{{Name: "lamp", Pin: "GPIO17", Safe: "off"}}},
+		Config:  gpio.Config{Driver: "sim", LEDs: []gpio.Output{{Name: "lamp", Pin: "GPIO17", Safe: "off"}}},
 		Changed: func(string, bool) { changes++ },
 	})
 	if err := pins.Open(); err != nil {

@@ -62,7 +62,7 @@ func updatesAlone(b *testing.B) traffic {
 		callers.Go(func() {
 			update := kilobyte()
 			for n := uint64(0); !stopped.Load(); n++ {
-				if _, err := store.Update(context.Background(), machine(i), "", update); err != nil {
+				if _, err := store.Update(context.Background(), machine(i), "", update, benched); err != nil {
 					b.Error(err)
 					return
 				}
@@ -79,6 +79,9 @@ func updatesAlone(b *testing.B) traffic {
 	callers.Wait()
 	return t
 }
+
+// benched is whom the updates of the measurements are from.
+var benched = localshadow.Source{Kind: "device", Name: "bench"}
 
 // store is the shadow service on a database of its own.
 type store struct {
@@ -138,7 +141,7 @@ func BenchmarkManyShadows(b *testing.B) {
 				name = "" // the classic one
 			}
 			for _, thing := range site.things {
-				if _, err := store.Update(b.Context(), thing, name, kilobyte()); err != nil {
+				if _, err := store.Update(b.Context(), thing, name, kilobyte(), benched); err != nil {
 					b.Error(err)
 					return
 				}

@@ -3,10 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"greengate/configs"
+	"greengate/gpio"
 )
 
 // checked is the answer of `check --json`.
@@ -40,6 +43,9 @@ func newCheck(a *app) *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("print", "json")
 	cmd.RunE = action(func(*cobra.Command, []string) error {
 		c, err := a.load()
+		if err == nil {
+			err = a.checkPins(c)
+		}
 		var faults configs.Faults
 		if *asJSON && (err == nil || errors.As(err, &faults)) {
 			return errors.Join(a.printJSON(a.checked(c, faults)), err)
@@ -60,6 +66,26 @@ func newCheck(a *app) *cobra.Command {
 		return err
 	})
 	return cmd
+}
+
+// checkPins tells what the pins of this machine cannot do of the file. Where it has
+// none, or lets us see none, that is no fault of the file: it may be for another.
+func (a *app) checkPins(c *configs.Config) error {
+	if c.GPIO == nil {
+		return nil
+	}
+	chips, _ := filepath.Glob("/dev/gpiochip*") // its pattern is right
+	if c.GPIO.Driver != "sim" && len(chips) == 0 {
+		a.complain(errors.New("warning: gpio: this machine has no pins, so they were not checked"))
+		return nil
+	}
+	err := gpio.Check(*c.GPIO, slog.New(slog.DiscardHandler))
+	var wrong gpio.PinErrors
+	if errors.As(err, &wrong) && len(wrong) == 1 && wrong[0].Path == "gpio.driver" {
+		a.complain(fmt.Errorf("warning: gpio: the pins were not checked: %s", wrong[0].Problem))
+		return nil
+	}
+	return pinFaults(c, err)
 }
 
 // checked makes the JSON form; c is nil when there are faults.

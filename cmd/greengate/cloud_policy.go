@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -35,8 +36,8 @@ func (p *awsPolicy) size() int {
 
 // cloudNeeds is what the core does in the cloud. Topics are patterns of a policy,
 // in which * is any text, slashes too, and + and # mean themselves; filters are
-// those of its subscriptions.
-type cloudNeeds struct{ publish, receive, filters []string }
+// those of its subscriptions. Synced are the things whose shadows it syncs.
+type cloudNeeds struct{ publish, receive, filters, synced []string }
 
 // maxNames is for how many things one row names its topics one by one.
 const maxNames = 10
@@ -65,12 +66,38 @@ func policyFor(c *configs.Config, where arn, names int) *awsPolicy {
 		p.Statement = append(p.Statement, s)
 	}
 	n := rowNeeds(c, names)
+	n.synced = thingNames(c, names)
+	requests := shadowPatterns(n.synced)
 	allow([]string{c.Core}, "client", "iot:Connect")
 	// A message that its device retains goes up retained, which AWS allows apart.
 	allow(withoutCovered(n.publish), "topic", "iot:Publish", "iot:RetainPublish")
+	allow(requests, "topic", "iot:Publish")
 	allow(n.filters, "topicfilter", "iot:Subscribe")
-	allow(withoutCovered(n.receive), "topic", "iot:Receive")
+	// The filters of the sync would bring the shadows of every thing of the account:
+	// this says of which.
+	allow(withoutCovered(append(n.receive, requests...)), "topic", "iot:Receive")
+	allow(n.synced, "thing", "iot:ListNamedShadowsForThing")
 	return p
+}
+
+// thingNames are the things whose shadows are synced; just * when they are more than
+// limit.
+func thingNames(c *configs.Config, limit int) []string {
+	things := slices.Sorted(maps.Keys(syncedThings(c)))
+	if len(things) > limit {
+		return []string{"*"}
+	}
+	return things
+}
+
+// shadowPatterns are the topics of the shadows of things, classic and named: the
+// requests and what answers them.
+func shadowPatterns(things []string) []string {
+	patterns := make([]string, len(things))
+	for i, thing := range things {
+		patterns[i] = "$aws/things/" + thing + "/shadow/*"
+	}
+	return patterns
 }
 
 // rowNeeds is what the rows to and from the cloud need.

@@ -22,9 +22,9 @@ func groupWith(t *testing.T, devices string, rows ...string) *configs.Config {
 group: home
 core: homepi_Core
 devices:
-  - {thing: thermo, labels: [sensor]}
-  - {thing: hygro, labels: [sensor]}
-  - {thing: pump}
+  - {thing: thermo, labels: [sensor], shadow: local}
+  - {thing: hygro, labels: [sensor], shadow: local}
+  - {thing: pump, shadow: local}
 ` + devices + "subscriptions:\n"
 	for _, r := range rows {
 		text += "  - " + r + "\n"
@@ -36,17 +36,50 @@ devices:
 	return c
 }
 
-// resources are what the policy allows by an action, without the head of the ARN.
+// resources are what the policy allows by an action, without the head of the ARN, and
+// without what the sync of the core's own shadow needs.
 func (p *awsPolicy) resources(action string) (names []string) {
 	for _, s := range p.Statement {
 		if !slices.Contains(s.Action, action) {
 			continue
 		}
 		for _, r := range s.Resource {
-			names = append(names, strings.TrimPrefix(r, "arn:aws:iot:eu-west-1:123456789012:"))
+			name := strings.TrimPrefix(r, "arn:aws:iot:eu-west-1:123456789012:")
+			if !slices.Contains(ofCore, name) {
+				names = append(names, name)
+			}
 		}
 	}
 	return names
+}
+
+// ofCore is what every policy has, for the shadow of the core.
+var ofCore = []string{
+	"topic/$aws/things/homepi_Core/shadow/*", "thing/homepi_Core",
+	"topicfilter/$aws/things/+/shadow/+/accepted", "topicfilter/$aws/things/+/shadow/+/rejected",
+	"topicfilter/$aws/things/+/shadow/name/+/+/accepted", "topicfilter/$aws/things/+/shadow/name/+/+/rejected",
+}
+
+// The core may ask for the shadows of its devices that are in sync, and hears of them
+// alone, although its topic filters would match those of the whole account.
+func TestPolicyOfShadows(t *testing.T) {
+	where := arn{"aws", "eu-west-1", "123456789012"}
+	p := corePolicy(groupWith(t, "  - {thing: lamp}\n  - {thing: door, direction: up}\n"), where)
+	want := "topic/$aws/things/door/shadow/* topic/$aws/things/lamp/shadow/*"
+	for _, action := range []string{"iot:Publish", "iot:Receive"} {
+		if got := strings.Join(p.resources(action), " "); got != want {
+			t.Errorf("%s: got %q, want %q", action, got, want)
+		}
+	}
+	if got := strings.Join(p.resources("iot:ListNamedShadowsForThing"), " "); got != "thing/door thing/lamp" {
+		t.Errorf("names: %q", got)
+	}
+	if got := p.resources("iot:RetainPublish"); len(got) > 0 {
+		t.Errorf("retained on reserved topics: %q", got)
+	}
+	if p = corePolicy(groupWith(t, "  - {thing: lamp}\n"), where); len(p.resources("iot:Subscribe")) > 0 {
+		t.Errorf("other filters than those of the sync: %q", p.resources("iot:Subscribe"))
+	}
 }
 
 func TestPolicyOfRows(t *testing.T) {
@@ -112,7 +145,7 @@ func TestPolicyIsShort(t *testing.T) {
 func TestPolicyOfManyThings(t *testing.T) {
 	devices, few, many := "", "", ""
 	for i := range 40 {
-		devices += fmt.Sprintf("  - {thing: a-thing-with-a-long-name-%02d}\n", i)
+		devices += fmt.Sprintf("  - {thing: a-thing-with-a-long-name-%02d, shadow: local}\n", i)
 		many += fmt.Sprintf("a-thing-with-a-long-name-%02d, ", i)
 		if i < maxNames {
 			few = many

@@ -18,6 +18,7 @@ func (g *gateway) serveAdmin() {
 		g.admin.Register(report)
 	}
 	g.admin.Handle("POST /v1/reload", http.HandlerFunc(g.answerReload))
+	g.admin.Handle("POST /v1/plan", http.HandlerFunc(g.answerPlan))
 	g.admin.Handle("GET /v1/explain", http.HandlerFunc(g.answerExplain))
 	g.admin.Handle("GET /v1/watch", admin.WatchHandler(g.subscribe))
 	g.serveShadowCommands()
@@ -62,7 +63,7 @@ func (g *gateway) subscribe(filter string, deliver func(client.Event)) (cancel f
 		}
 	}
 	return g.router.Watch(func(e router.Event) {
-		if filter != "" && !message.Match(filter, e.Topic) {
+		if e.From == probeEnd || filter != "" && !message.Match(filter, e.Topic) {
 			return
 		}
 		deliver(client.Event{

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,7 +21,9 @@ import (
 // servePinCommands hangs `greengate gpio` on the control socket.
 func (g *gateway) servePinCommands() {
 	g.admin.Handle("GET /v1/gpio", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		admin.Answer(w, http.StatusOK, client.PinList{GPIO: g.listPins()})
+		admin.Answer(w, http.StatusOK, client.PinList{
+			Board: g.pins.Board(), Header: gpio.Header(g.pins.List()), GPIO: g.listPins(),
+		})
 	}))
 	g.handlePin("set", g.setPin)
 	g.handlePin("press", g.pressPin)
@@ -34,8 +38,13 @@ func (g *gateway) listPins() []client.Pin {
 	list := make([]client.Pin, len(states))
 	for i, p := range states {
 		list[i] = client.Pin{
-			Name: p.Name, Kind: p.Kind, Pin: p.Pin, Header: p.Header, Level: p.Level, Mode: p.Mode,
-			Safe: p.Safe, Thing: p.Thing, Key: p.Key, Topic: p.Topic, Fault: p.Fault,
+			Name: p.Name, Kind: p.Kind, Pin: p.Pin, Header: p.Header, Mode: p.Mode, PWM: p.PWM,
+			Level: p.Level, Unit: p.Unit, Safe: p.Safe, Pending: p.Pending, Thing: p.Thing, Key: p.Key, Topic: p.Topic,
+			Interlock: p.Interlock, Violations: p.Violations, MaxOn: p.MaxOn, Held: p.Held, Lost: p.Lost,
+			At: p.At, Errors: p.Errors, Fault: p.Fault,
+		}
+		for _, v := range p.Values {
+			list[i].Values = append(list[i].Values, client.Reading(v))
 		}
 	}
 	return list
@@ -84,11 +93,7 @@ func (g *gateway) findPin(name string) (client.Pin, error) {
 }
 
 func (g *gateway) setPin(_ context.Context, p client.Pin, q url.Values) error {
-	level := q.Get("level")
-	if level != "on" && level != "off" {
-		return badInput("%.40q is no level (write on or off)", level)
-	}
-	return g.pins.Set(p.Name, level == "on")
+	return g.pins.Deliver(p.Name, []byte(q.Get("level")))
 }
 
 // maxHold is the longest press: somebody else may wait for the button.
@@ -102,32 +107,53 @@ func (g *gateway) pressPin(ctx context.Context, p client.Pin, q url.Values) erro
 	switch {
 	case err != nil:
 		return inputError{err}
-	case p.Kind != "button":
-		return badInput("%q is no button (%s)", p.Name, buttonsOf(g.listPins()))
+	case !canBePressed(p):
+		return badInput("%q is no input (%s)", p.Name, inputsOf(g.listPins()))
 	case p.Mode != "sim":
-		return badInput("the button %q is not simulated: somebody has to press it", p.Name)
+		return badInput("the %s %q is not simulated: somebody has to press it", p.Kind, p.Name)
 	}
-	return g.pins.Press(ctx, p.Name, hold)
+	times, err := strconv.Atoi(cmp.Or(q.Get("times"), "1"))
+	if err == nil {
+		err = checkTimes(times)
+	}
+	if err != nil {
+		return inputError{err}
+	}
+	return g.pins.Press(ctx, p.Name, times, hold)
 }
 
-func checkHold(hold time.Duration) error {
-	if hold < time.Millisecond || hold > maxHold {
-		return fmt.Errorf("a button is not held down for %v (write 1ms to 1m)", hold)
+// maxTimes is the most pulses of one press.
+const maxTimes = 10_000
+
+func checkTimes(times int) error {
+	if times < 1 || times > maxTimes {
+		return fmt.Errorf("an input is not pressed %d times (write 1 to %d)", times, maxTimes)
 	}
 	return nil
 }
 
-// buttonsOf tells which pins can be pressed.
-func buttonsOf(list []client.Pin) string {
-	list = slices.DeleteFunc(list, func(p client.Pin) bool { return p.Kind != "button" })
+func canBePressed(p client.Pin) bool {
+	return p.Kind == "button" || p.Kind == "input" || p.Kind == "counter"
+}
+
+func checkHold(hold time.Duration) error {
+	if hold < time.Millisecond || hold > maxHold {
+		return fmt.Errorf("an input is not held down for %v (write 1ms to 1m)", hold)
+	}
+	return nil
+}
+
+// inputsOf tells which pins can be pressed.
+func inputsOf(list []client.Pin) string {
+	list = slices.DeleteFunc(list, func(p client.Pin) bool { return !canBePressed(p) })
 	if len(list) == 0 {
-		return "the group file has no button"
+		return "the group file has no button, input or counter"
 	}
 	names := make([]string, len(list))
 	for i, p := range list {
 		names[i] = p.Name
 	}
-	return "buttons are " + strings.Join(names, ", ")
+	return "inputs are " + strings.Join(names, ", ")
 }
 
 // pinCode is the HTTP status of a command that was not carried out: below 500
@@ -143,6 +169,8 @@ func pinCode(err error) int {
 	switch refusal.Reason {
 	case gpio.NoOutput, gpio.BadPayload:
 		return http.StatusBadRequest
+	case gpio.MinOff, gpio.Interlocked:
+		return http.StatusConflict
 	case gpio.PinStopped:
 		return http.StatusServiceUnavailable
 	}

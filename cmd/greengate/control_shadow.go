@@ -21,6 +21,9 @@ func (g *gateway) serveShadowCommands() {
 	g.admin.Handle("GET /v1/shadow", http.HandlerFunc(g.answerGetShadow))
 	g.admin.Handle("POST /v1/shadow", http.HandlerFunc(g.answerUpdateShadow))
 	g.admin.Handle("DELETE /v1/shadow", http.HandlerFunc(g.answerDeleteShadow))
+	g.admin.Handle("GET /v1/shadow/history", http.HandlerFunc(g.answerShadowHistory))
+	g.admin.Handle("GET /v1/shadow/diff", http.HandlerFunc(g.answerShadowDiff))
+	g.admin.Handle("POST /v1/shadow/revert", http.HandlerFunc(g.answerRevertShadow))
 	g.admin.Handle("GET /v1/shadows", http.HandlerFunc(g.answerListShadows))
 }
 
@@ -42,7 +45,7 @@ func (g *gateway) answerUpdateShadow(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.changeShadow(w, r, "update", func(ctx context.Context, thing, name string) ([]byte, error) {
-		return g.shadows.Update(ctx, thing, name, request)
+		return g.shadows.Update(ctx, thing, name, request, operator)
 	})
 }
 
@@ -54,7 +57,7 @@ func readRequest(r io.Reader) ([]byte, error) {
 
 func (g *gateway) answerDeleteShadow(w http.ResponseWriter, r *http.Request) {
 	g.changeShadow(w, r, "delete", func(ctx context.Context, thing, name string) ([]byte, error) {
-		return g.shadows.Delete(ctx, thing, name, nil)
+		return g.shadows.Delete(ctx, thing, name, nil, operator)
 	})
 }
 
@@ -88,6 +91,8 @@ func answerShadow(w http.ResponseWriter, document []byte, err error) {
 		admin.Answer(w, http.StatusOK, json.RawMessage(document))
 	case errors.As(err, &rejection):
 		admin.Refuse(w, rejection.Code, err)
+	case errors.Is(err, localshadow.ErrTooOld), errors.Is(err, localshadow.ErrNoVersion):
+		admin.Refuse(w, http.StatusNotFound, err)
 	case errors.Is(err, localshadow.ErrStopped):
 		admin.Refuse(w, http.StatusServiceUnavailable, err)
 	default:

@@ -12,12 +12,14 @@ import (
 	"greengate/sync/telemetry"
 )
 
-// serveSpoolCommands hangs `greengate spool` on the control socket. They look at
-// the spool and change nothing.
+// serveSpoolCommands hangs `greengate spool` on the control socket. They change nothing
+// but what is in quarantine.
 func (g *gateway) serveSpoolCommands() {
 	g.admin.Handle("GET /v1/spool", g.ofSpool((*uplink).answerStats))
 	g.admin.Handle("GET /v1/spool/list", g.ofSpool((*uplink).answerList))
 	g.admin.Handle("GET /v1/spool/export", g.ofSpool((*uplink).answerExport))
+	g.admin.Handle("POST /v1/spool/requeue", g.ofSpool((*uplink).answerRequeue))
+	g.admin.Handle("POST /v1/spool/discard", g.ofSpool((*uplink).answerDiscard))
 }
 
 var errNoCloud = errors.New("the gateway has no cloud: its group file has no cloud section, so nothing waits for one")

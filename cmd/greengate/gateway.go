@@ -36,19 +36,21 @@ type gateway struct {
 	started time.Time
 	unlock  func() // of the data folder
 
-	router     *router.Router
-	authority  *pki.Authority
-	identities *pki.Identities
-	server     *pki.ServerCertificate
-	stores     []store // the databases that are open
-	shadowDB   *sqlite.Kept
-	shadows    *localshadow.Service
-	pins       *gpio.Bank
-	uplink     *uplink // nil: no cloud
-	sessionDB  *sqlite.Kept
-	broker     *broker.Broker
-	discovery  *discovery.Server
-	admin      *admin.Server
+	router        *router.Router
+	authority     *pki.Authority
+	identities    *connections
+	probeIdentity *probeIdentity
+	notify        *notifier
+	server        *pki.ServerCertificate
+	stores        []store // the databases that are open
+	shadowDB      *sqlite.Kept
+	shadows       *localshadow.Service
+	pins          *gpio.Bank
+	uplink        *uplink // nil: no cloud
+	sessionDB     *sqlite.Kept
+	broker        *broker.Broker
+	discovery     *discovery.Server
+	admin         *admin.Server
 
 	reloading sync.Mutex      // one reload at a time
 	said      map[string]bool // what has been said of keys that wait for a restart; guarded by reloading
@@ -77,6 +79,7 @@ type inForce struct {
 // inputError when the set-up is wrong. Close gives back what Run has not.
 func openGateway(c *configs.Config, log *slog.Logger, level *slog.LevelVar) (*gateway, error) {
 	g := &gateway{begun: c, log: log, level: level, started: time.Now(), said: map[string]bool{}}
+	g.notify = newNotifier(log)
 	g.router = router.New(log)
 	for _, step := range []func(*configs.Config) error{
 		g.openPins, g.openData, g.openIdentities, g.openTable, g.openShadows, g.bindPins,
@@ -106,9 +109,11 @@ func (g *gateway) openIdentities(c *configs.Config) (err error) {
 	if g.authority, err = pki.Open(c.PKI.Dir, pki.Clock{}); err != nil {
 		return inputError{err}
 	}
-	if g.identities, err = g.authority.Identities(pkiDevices(c), g.log); err != nil {
+	identities, err := g.authority.Identities(pkiDevices(c), g.log)
+	if err != nil {
 		return err
 	}
+	g.identities = &connections{Identities: identities}
 	g.server, err = g.authority.ServerCertificate(serverNames(c), g.log)
 	return err
 }
@@ -141,11 +146,14 @@ func (g *gateway) openBroker(c *configs.Config) (err error) {
 	if err != nil {
 		return err
 	}
+	if g.probeIdentity, err = newProbeIdentity(g.identities); err != nil {
+		return err
+	}
 	g.broker, err = broker.New(broker.Options{
-		Config: c.Broker, Router: g.router, Identities: g.identities, TLS: g.server.TLSConfig(), Log: g.log,
+		Config: c.Broker, Router: g.router, Identities: g.probeIdentity, TLS: g.server.TLSConfig(), Log: g.log,
 		DB: g.sessionDB.DB,
 		Feeds: func(thing, filter string) bool {
-			return g.current().table.CanFeed(message.DeviceEndpoint(thing), filter)
+			return thing == probeThing || g.current().table.CanFeed(message.DeviceEndpoint(thing), filter)
 		},
 	})
 	if err != nil {
@@ -185,6 +193,7 @@ func (g *gateway) Run(ctx context.Context) error {
 	if g.uplink != nil {
 		all.Add("spool store", g.uplink.db)
 		all.Add("spool", g.uplink.spool)
+		all.Add("shadow sync", g.uplink.sync)
 		all.Add("cloud", g.uplink.link)
 	}
 	all.Add("session store", g.sessionDB)
@@ -194,8 +203,11 @@ func (g *gateway) Run(ctx context.Context) error {
 	all.Add("readiness", lifecycle.Func(func(context.Context) error {
 		giveBackMemory()
 		g.log.Info("greengate is ready", g.addresses()...)
+		g.notify.isReady()
 		return nil
 	}))
+	all.Add("heartbeat", g.newHeartbeat())
+	defer context.AfterFunc(ctx, g.notify.stopping)()
 	if err := all.Run(ctx); err != nil {
 		return err
 	}
@@ -226,16 +238,8 @@ func (g *gateway) addresses() []any {
 	return []any{"version", version(), "mqtt", join(g.broker.Addrs()), "discovery", join(g.discovery.Addrs())}
 }
 
-// gate lets the router ask a subscription table.
+// gate lets the router ask a subscription table; see the probe.
 type gate struct{ *subscriptions.Table }
-
-func (g gate) Lookup(from message.Endpoint, topic string) router.Passage {
-	m := g.Table.Lookup(from, topic)
-	if m == nil {
-		return nil // and not an interface that holds a nil pointer
-	}
-	return m
-}
 
 func pkiDevices(c *configs.Config) []pki.Device {
 	devices := make([]pki.Device, len(c.Devices))

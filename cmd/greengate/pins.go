@@ -21,7 +21,7 @@ func (g *gateway) openPins(c *configs.Config) error {
 	if c.GPIO != nil {
 		pins = *c.GPIO
 	}
-	doors := map[string]*door{} // by button; filled before the pins run
+	doors := map[string]*door{} // by pin; filled before the pins run
 	g.pins = gpio.New(gpio.Options{
 		Config:  pins,
 		Publish: func(topic string, payload []byte, from string) { doors[from].publish(topic, payload, 1) },
@@ -29,10 +29,14 @@ func (g *gateway) openPins(c *configs.Config) error {
 		Log:     g.log.With("component", "gpio"),
 	})
 	g.router.Register(message.GPIO, pinTarget{g.pins})
-	for _, b := range pins.Buttons {
-		doors[b.Name] = newDoor(g.router, message.Endpoint{Kind: message.GPIO, Name: b.Name})
+	for _, name := range pins.Names() {
+		doors[name] = newDoor(g.router, message.Endpoint{Kind: message.GPIO, Name: name})
 	}
-	err := g.pins.Open()
+	return pinFaults(c, g.pins.Open())
+}
+
+// pinFaults names the places in the group file of the pins that cannot be had.
+func pinFaults(c *configs.Config, err error) error {
 	var wrong gpio.PinErrors
 	if !errors.As(err, &wrong) {
 		return err
@@ -55,11 +59,13 @@ func (g *gateway) bindPins(c *configs.Config) error {
 	if c.GPIO == nil {
 		return nil
 	}
-	for _, led := range c.GPIO.LEDs {
-		if led.Thing == "" {
+	seen := map[string]bool{}
+	for _, use := range c.GPIO.Things() {
+		if seen[use.Thing] || !g.pins.Bound(use.Thing) {
 			continue
 		}
-		d, err := g.shadows.Document(context.Background(), led.Thing, "")
+		seen[use.Thing] = true
+		d, err := g.shadows.Document(context.Background(), use.Thing, "")
 		var none *localshadow.Rejection
 		if errors.As(err, &none) {
 			continue // a thing without a shadow drives nothing
@@ -68,7 +74,7 @@ func (g *gateway) bindPins(c *configs.Config) error {
 			return err
 		}
 		if d.Exists() {
-			g.pins.Desired(led.Thing, json.RawMessage(d.Desired), json.RawMessage(d.Reported))
+			g.pins.Desired(use.Thing, json.RawMessage(d.Desired), json.RawMessage(d.Reported))
 		}
 	}
 	return nil
@@ -83,7 +89,7 @@ func (g *gateway) reportPin(thing, key string, value json.RawMessage) {
 	defer cancel()
 	body, err := json.Marshal(map[string]any{"state": map[string]any{"reported": map[string]any{key: value}}})
 	if err == nil {
-		_, err = g.shadows.Update(ctx, thing, "", body)
+		_, err = g.shadows.Update(ctx, thing, "", body, localshadow.Source{Kind: message.GPIO.String(), Name: key})
 	}
 	if err != nil && !errors.Is(err, localshadow.ErrStopped) {
 		g.log.Error("the state of a pin was not reported", "component", "gpio", "thing", thing, "key", key, "err", err)

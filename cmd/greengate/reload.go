@@ -18,6 +18,7 @@ import (
 func (g *gateway) reload() (generation uint64, err error) {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
+	defer g.notify.reloading()()
 	old := g.current().config
 	c, err := g.take(old)
 	if err != nil {
@@ -65,13 +66,14 @@ func (g *gateway) take(old *configs.Config) (*configs.Config, error) {
 	g.broker.Recheck(membersOf(c))
 	if g.uplink != nil {
 		g.uplink.link.Refresh()
+		g.uplink.sync.Refresh()
 	}
 	return c, nil
 }
 
 // membersOf returns what tells whether a thing is a device of the file.
 func membersOf(c *configs.Config) func(thing string) bool {
-	members := make(map[string]bool, len(c.Devices))
+	members := map[string]bool{probeThing: true}
 	for _, d := range c.Devices {
 		members[d.Thing] = true
 	}

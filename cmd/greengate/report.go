@@ -53,7 +53,11 @@ func (g *gateway) reportDevices(s *client.Status) {
 }
 
 func (g *gateway) reportLedger(s *client.Status) {
+	probes := g.probes() // before the sum, which then has them all
 	s.Ledger = ledger(g.router.Ledger())
+	s.Ledger.Accepted -= probes.Accepted
+	s.Ledger.Delivered -= probes.Delivered
+	s.Ledger.Dropped -= probes.Dropped
 	g.router.Reasons(func(v router.Verdict, why router.Reason, n uint64) {
 		r := client.Reason{Reason: string(why), Count: n}
 		switch v {
@@ -70,6 +74,21 @@ func (g *gateway) reportLedger(s *client.Status) {
 	slices.SortFunc(s.Drops, most)
 }
 
+// probes counts the messages that the heartbeat has sent to itself: the status
+// tells of those of others. One that is on its way counts like any.
+func (g *gateway) probes() (sum router.Counts) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	own := g.force.table.Len()
+	g.router.Rows(func(row int, n router.Counts) {
+		if row == own {
+			n.Accepted -= n.Waiting
+			sum = n
+		}
+	})
+	return sum
+}
+
 func ledger(n router.Counts) client.Ledger {
 	return client.Ledger{
 		Accepted: n.Accepted, Delivered: n.Delivered, Refused: n.Refused,
@@ -83,6 +102,9 @@ func (g *gateway) reportRoutes(s *client.Status) {
 	defer g.mu.RUnlock()
 	table := g.force.table
 	g.router.Rows(func(row int, n router.Counts) {
+		if row == table.Len() {
+			return // the probe's
+		}
 		s.Routes = append(s.Routes, client.Route{Line: table.Line(row), Text: table.Text(row), Ledger: ledger(n)})
 	})
 }
@@ -101,8 +123,11 @@ func (g *gateway) reportShadows(s *client.Status) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
+	synced := g.reportSync(ctx, s)
 	err := g.shadows.List(ctx, "", func(i localshadow.Info) bool {
-		s.Shadows.List = append(s.Shadows.List, shadowInfo(i))
+		one := shadowInfo(i)
+		one.Sync = synced[shadowKey{i.Thing, i.Name}]
+		s.Shadows.List = append(s.Shadows.List, one)
 		return len(s.Shadows.List) < listedShadows
 	})
 	if err != nil {

@@ -30,7 +30,7 @@ Start with:  greengate init mysite  and  greengate run --config mysite/group.yam
 	root.PersistentFlags().StringVar(&a.config, "config", cmp.Or(os.Getenv("GREENGATE_CONFIG"), defaultConfig),
 		"the group `file`; also $GREENGATE_CONFIG")
 	root.AddCommand(
-		newInit(a), newRun(a), newCheck(a), newDevice(a), newStatus(a),
+		newInit(a), newRun(a), newCheck(a), newPlan(a), newDevice(a), newStatus(a),
 		newExplain(a), newWatch(a), newShadow(a), newGPIO(a), newSpool(a), newCloud(a), newSchema(a), newVersion(a),
 	)
 	return root

@@ -36,6 +36,9 @@ func (a *app) run(ctx context.Context) error {
 	level := new(slog.LevelVar)
 	log := newLog(a.stderr, c.Log, level)
 	slog.SetDefault(log) // periph speaks to the standard logger
+	if limit := limitMemory("/"); limit > 0 {
+		log.Info("memory is limited by the service manager", "component", "gateway", "bytes", limit)
+	}
 	g, err := openGateway(c, log, level)
 	if err != nil {
 		return err
@@ -55,14 +58,21 @@ func (a *app) run(ctx context.Context) error {
 }
 
 // newLog returns a logger of the level that c names, now and whenever level is
-// set.
+// set. Where w leads to the journal, log.format says nothing: the journal has its
+// own.
 func newLog(w io.Writer, c configs.Log, level *slog.LevelVar) *slog.Logger {
 	setLevel(level, c)
 	o := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(w, o)
 	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
+		h = slog.NewJSONHandler(w, o)
 	}
-	return slog.New(slog.NewTextHandler(w, o))
+	if toJournal(w) {
+		if j, err := newJournal(level, h); err == nil {
+			h = j
+		}
+	}
+	return slog.New(newLogLimit(h))
 }
 
 func setLevel(level *slog.LevelVar, c configs.Log) {

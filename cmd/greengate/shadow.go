@@ -19,14 +19,15 @@ import (
 func newShadow(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "shadow",
-		Short: "get, update, delete and list the local shadows",
+		Short: "get, update, delete and list the local shadows, and tell their history",
 		Long: `Works on the shadows that the running daemon keeps, as its devices do over MQTT:
 what changes is published to whom the table allows it. A document goes to stdout
 as JSON, also without --json, which prints the one of the service in full.`,
 		Args: cobra.NoArgs,
 		RunE: help,
 	}
-	cmd.AddCommand(newShadowGet(a), newShadowUpdate(a), newShadowDelete(a), newShadowList(a))
+	cmd.AddCommand(newShadowGet(a), newShadowUpdate(a), newShadowDelete(a), newShadowList(a),
+		newShadowHistory(a), newShadowDiff(a), newShadowRevert(a))
 	return cmd
 }
 
@@ -226,12 +227,9 @@ func newestTime(metadata json.RawMessage) (newest int64) {
 // print writes the answer of the service to stdout. A person gets it without the
 // metadata, and a line that sums it up on stderr: a pipe gets JSON either way.
 func (s *shadowCommand) print(a *app, document json.RawMessage, err error, summary func(*shadowDocument) string) error {
-	var refusal *client.Refusal
 	switch {
-	case errors.As(err, &refusal):
-		return fmt.Errorf("%w (code %d)", err, refusal.Code)
 	case err != nil:
-		return err
+		return refusedWithCode(err)
 	case *s.asJSON:
 		return a.printJSON(document)
 	}

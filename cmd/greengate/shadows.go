@@ -33,7 +33,7 @@ func (g *gateway) openShadows(c *configs.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	g.router.Register(message.Shadow, shadowTarget{g.shadows, g.router})
+	g.router.Register(message.Shadow, shadowTarget{g.shadows, g.router, g.identities.source})
 	return nil
 }
 
@@ -60,6 +60,7 @@ const (
 type shadowTarget struct {
 	shadows *localshadow.Service
 	router  *router.Router
+	source  func(message.Endpoint) localshadow.Source
 }
 
 func (t shadowTarget) Deliver(d *router.Delivery, h *router.Hop) (router.Verdict, router.Reason) {
@@ -69,7 +70,7 @@ func (t shadowTarget) Deliver(d *router.Delivery, h *router.Hop) (router.Verdict
 	m, cell, to := d.Message.Keep(), h.Cell, h.To
 	receipt := d.Hold()
 	cell.Queue()
-	err := t.shadows.Deliver(m.Topic, m.Payload, func(err error) {
+	err := t.shadows.Deliver(m.Topic, m.Payload, t.source(m.Source), func(err error) {
 		verdict, why := router.Delivered, router.Reason("")
 		if err != nil {
 			verdict, why = router.Dropped, storeFault

@@ -19,11 +19,11 @@ import (
 func newSpool(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "spool",
-		Short: "show and export what waits for the cloud",
+		Short: "show and export what waits for the cloud, and what it did not take",
 		Args:  cobra.NoArgs,
 		RunE:  help,
 	}
-	cmd.AddCommand(newSpoolStats(a), newSpoolList(a), newSpoolExport(a))
+	cmd.AddCommand(newSpoolStats(a), newSpoolList(a), newSpoolExport(a), newSpoolRequeue(a), newSpoolDiscard(a))
 	return cmd
 }
 
@@ -74,20 +74,20 @@ as they came. Those in quarantine, which the cloud never takes, come last.`,
 
 func checkLimit(n int) error {
 	if n < 1 || n > maxListed {
-		return fmt.Errorf("%d messages cannot be listed (write 1 to %d)", n, maxListed)
+		return fmt.Errorf("%d cannot be listed (write 1 to %d)", n, maxListed)
 	}
 	return nil
 }
 
 func writeSpoolList(out io.Writer, list *client.SpoolList) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "TIME\tPRIORITY\tFROM\tTOPIC\tBYTES\tSTATE")
+	fmt.Fprintln(w, "SEQ\tTIME\tPRIORITY\tFROM\tTOPIC\tBYTES\tSTATE")
 	for _, m := range list.Messages {
 		state := "waits"
 		if m.Quarantine != "" {
 			state = "quarantine: " + m.Quarantine
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", stamp(m.Time, m.Clock), m.Priority, m.Source, m.Topic, m.Bytes, state)
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%d\t%s\n", m.Seq, stamp(m.Time, m.Clock), m.Priority, m.Source, m.Topic, m.Bytes, state)
 	}
 	if err := w.Flush(); err != nil {
 		return err

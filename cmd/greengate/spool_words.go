@@ -159,7 +159,8 @@ func writeQuarantine(out io.Writer, s *client.SpoolStats) {
 		fmt.Fprintf(out, "  (%d more: greengate spool list)\n", more)
 	}
 	fmt.Fprint(out, "what to do\n"+advice+
-		"  they stop nothing, are not sent again, and make room for later ones: save them with `greengate spool export FILE`\n")
+		"  they stop nothing, are not sent again, and make room for later ones: save them with `greengate spool export FILE`,\n"+
+		"  and once the cause is mended put them back with `greengate spool requeue --all`\n")
 }
 
 // quarantineAdvice says what to do about a reason, "" when there is nothing more

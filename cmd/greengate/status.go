@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"greengate/core/admin/client"
+	"greengate/sync/shadows"
 )
 
 func newStatus(a *app) *cobra.Command {
@@ -117,32 +118,36 @@ func writeRoutes(out io.Writer, routes []client.Route) error {
 	return w.Flush()
 }
 
-// topShadows is how many shadows the screen has room for; those with a delta
-// come first.
+// topShadows is how many shadows the screen has room for; those that somebody should
+// look at come first.
 const topShadows = 10
+
+// urgency of a shadow: the cloud blocks it, it has a delta, or all is well.
+func urgency(s *client.Shadow) int {
+	switch {
+	case s.Sync != nil && s.Sync.State == shadows.Blocked:
+		return 0
+	case s.Delta:
+		return 1
+	}
+	return 2
+}
 
 func writeShadows(out io.Writer, s client.Shadows) error {
 	if s.Count == 0 {
 		return nil
 	}
 	list := slices.Clone(s.List)
-	slices.SortStableFunc(list, func(a, b client.Shadow) int {
-		switch {
-		case a.Delta == b.Delta:
-			return 0
-		case a.Delta:
-			return -1
-		}
-		return 1
-	})
+	slices.SortStableFunc(list, func(a, b client.Shadow) int { return cmp.Compare(urgency(&a), urgency(&b)) })
 	fmt.Fprintf(out, "\nshadows: %d\n", s.Count)
+	writeSync(out, s.Sync)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, i := range list[:min(len(list), topShadows)] {
-		state := "in step"
+		state := "no delta"
 		if i.Delta {
 			state = "has a delta"
 		}
-		fmt.Fprintf(w, "  %s\tversion %d\t%s\tsince %s\n", strings.TrimSuffix(i.Thing+" "+i.Name, " "), i.Version, state, clock(i.Updated))
+		fmt.Fprintf(w, "  %s\tversion %d\t%s\tsince %s\t%s\n", strings.TrimSuffix(i.Thing+" "+i.Name, " "), i.Version, state, clock(i.Updated), syncWords(i.Sync))
 	}
 	if more := s.Count - int64(min(len(list), topShadows)); more > 0 {
 		fmt.Fprintf(w, "  (%d more: greengate shadow list)\n", more)

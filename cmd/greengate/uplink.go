@@ -14,6 +14,7 @@ import (
 	"greengate/core/sqlite"
 	"greengate/subscriptions"
 	"greengate/sync/cloud"
+	"greengate/sync/shadows"
 	"greengate/sync/telemetry"
 )
 
@@ -24,6 +25,7 @@ type uplink struct {
 	db    *sqlite.Kept
 	spool *telemetry.Spool
 	link  *cloud.Link
+	sync  *shadows.Reconciler
 	port  *router.Port // of what comes down; the goroutine that reads has it
 
 	mu    sync.Mutex
@@ -51,7 +53,7 @@ func (g *gateway) openUplink(c *configs.Config) (err error) {
 	}
 	u.spool, err = telemetry.New(telemetry.Options{
 		DB: u.db.DB, Link: spoolLink{u.link}, MaxSize: c.Cloud.Spool.MaxSize, Reserve: diskReserve, Free: telemetry.FreeBytes(c.Data),
-		Settled: u.settled, Rate: float64(c.Cloud.Rate.Messages), Synced: telemetry.KernelSync, Log: g.log,
+		Settled: u.settled, Requeued: u.requeued, Rate: float64(c.Cloud.Rate.Messages), Synced: telemetry.KernelSync, Log: g.log,
 	})
 	if err != nil {
 		return err
@@ -60,7 +62,7 @@ func (g *gateway) openUplink(c *configs.Config) (err error) {
 		u.cells[key] = g.router.RestoreRow(key, n)
 	}
 	g.router.Register(message.Cloud, u)
-	return nil
+	return u.openSync()
 }
 
 func (u *uplink) linkOptions(c *configs.Config) cloud.Options {
@@ -83,10 +85,10 @@ func (u *uplink) linkOptions(c *configs.Config) cloud.Options {
 	}
 }
 
-// cloudFilters are the topic filters that the rows from `cloud` need, without
-// those that others cover. ${to} may be any device's name.
+// cloudFilters are the topic filters that the rows from `cloud` and the sync of the
+// shadows need, without those that others cover. ${to} may be any device's name.
 func cloudFilters(c *configs.Config) []cloud.Subscription {
-	var filters []string
+	filters := shadows.Filters()
 	for _, r := range c.Subscriptions {
 		if r.Topic == "" || !slices.Contains(r.From, "cloud") {
 			continue
@@ -114,6 +116,10 @@ func cloudFilters(c *configs.Config) []cloud.Subscription {
 // receive sends a message of the cloud through the gate. It is acknowledged to
 // the cloud when it is safe here.
 func (u *uplink) receive(p *cloud.Publish, ack func()) {
+	if u.toSync(p) {
+		ack()
+		return
+	}
 	way, err := u.port.Route([]byte(p.Topic), message.CheckTopic)
 	if err != nil {
 		u.g.router.Note(router.Refused, "cloud-topic")
@@ -209,6 +215,16 @@ func (u *uplink) route(key string, s subscriptions.Spooling) telemetry.Route {
 	}
 }
 
+// requeued enters in the ledger what was put back from quarantine: accepted anew.
+func (u *uplink) requeued(route string, n int) {
+	u.mu.Lock()
+	cell := u.cells[route] // of the road by which they go
+	u.mu.Unlock()
+	for range n {
+		cell.Queue()
+	}
+}
+
 // settled enters in the ledger what became of spooled messages.
 func (u *uplink) settled(s telemetry.Settlement) {
 	u.mu.Lock()
@@ -245,9 +261,6 @@ func (l spoolLink) Send(ctx context.Context, p *telemetry.Publish, done func(err
 
 // spoolError says in the words of the spool what became of a message.
 func spoolError(err error) error {
-	var refused *cloud.Refused
-	var large *cloud.TooLarge
-	var topic *cloud.BadTopic
 	switch {
 	case err == nil:
 		return nil
@@ -255,8 +268,16 @@ func spoolError(err error) error {
 		return telemetry.ErrOffline
 	case errors.Is(err, cloud.ErrLost):
 		return telemetry.ErrLost
-	case errors.As(err, &refused) && refused.Permanent(), errors.As(err, &large), errors.As(err, &topic):
+	case neverTaken(err):
 		return &telemetry.Never{Err: err}
 	}
 	return err
+}
+
+// neverTaken tells whether the cloud would not take the same message another time.
+func neverTaken(err error) bool {
+	var refused *cloud.Refused
+	var large *cloud.TooLarge
+	var topic *cloud.BadTopic
+	return errors.As(err, &refused) && refused.Permanent() || errors.As(err, &large) || errors.As(err, &topic)
 }

@@ -57,6 +57,10 @@ var All = []Stream{
 	{"clock", "kept/clock", Kept},
 }
 
+// Synced tells whether a topic in the cloud is of the sync of shadows. What it carries
+// is made by the gateway, and no number of a stream.
+func Synced(topic string) bool { return strings.HasPrefix(topic, "$aws/") }
+
 // Of returns the stream of a topic.
 func Of(topic string) (stream int, ok bool) {
 	for i, s := range All {

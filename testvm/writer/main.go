@@ -139,7 +139,7 @@ func (w *writer) dial(ctx context.Context, thing string, clean bool) (c *mqtt.Cl
 	if err != nil {
 		return nil, false, err
 	}
-	for deadline := time.Now().Add(time.Minute); ; {
+	for deadline := time.Now().Add(4 * time.Minute); ; { // on a busy machine a start takes its time
 		if c, present, err = mqtt.Dial(w.broker, config, thing, clean); err == nil || time.Now().After(deadline) {
 			return c, present, err
 		}

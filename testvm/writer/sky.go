@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"greengate/sync/cloud/cloudtest"
+	"greengate/testvm/streams"
 )
 
 // sky is the cloud in the machine.
@@ -26,6 +27,9 @@ func (w *writer) openSky(ctx context.Context, fail context.CancelCauseFunc) (*sk
 		Listener: l, NoData: true, CA: ca, Limits: cloudtest.NoRates(), Forget: true,
 		// It is called before the PUBACK, after which the gateway may delete the message.
 		OnReceive: func(r cloudtest.Received) {
+			if streams.Synced(r.Topic) {
+				return
+			}
 			if err := w.take(r.Topic, r.Payload); err != nil {
 				fail(fmt.Errorf("in the cloud: %w", err))
 			}

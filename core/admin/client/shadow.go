@@ -16,6 +16,17 @@ type Shadow struct {
 	Updated time.Time `json:"updated"`
 	Bytes   int       `json:"bytes"`
 	Delta   bool      `json:"delta"` // desired and reported differ
+	// Sync is how it stands with the cloud; absent when it is not synced.
+	Sync *ShadowSync `json:"sync,omitempty"`
+}
+
+// ShadowSync is how a shadow stands with that of the cloud.
+type ShadowSync struct {
+	State        string     `json:"state"`         // in-step, ahead, behind, asking, blocked
+	Why          string     `json:"why,omitempty"` // of blocked, or of a wait
+	Direction    string     `json:"direction"`     // both, up, down
+	CloudVersion int64      `json:"cloud_version"` // 0: the cloud has none, or it is not known
+	LastConflict *time.Time `json:"last_conflict,omitempty"`
 }
 
 // ShadowList is the answer of `greengate shadow list --json`.

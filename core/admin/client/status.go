@@ -114,9 +114,29 @@ type Shadows struct {
 	Count    int64             `json:"count"` // that exist
 	Bytes    int64             `json:"bytes"` // of their documents
 	Waiting  int               `json:"waiting"`
-	Accepted uint64            `json:"accepted"` // requests, since the start
-	Rejected map[string]uint64 `json:"rejected"` // requests, by code
-	List     []Shadow          `json:"list"`     // the first of them, in the order of their names
+	Accepted uint64            `json:"accepted"`       // requests, since the start
+	Rejected map[string]uint64 `json:"rejected"`       // requests, by code
+	List     []Shadow          `json:"list"`           // the first of them, in the order of their names
+	Sync     *SyncStats        `json:"sync,omitempty"` // absent without a cloud
+}
+
+// SyncStats counts the shadows that are synced with the cloud, and what was done since
+// the start.
+type SyncStats struct {
+	Shadows    int               `json:"shadows"`
+	InStep     int               `json:"in_step"`
+	Ahead      int               `json:"ahead"`  // the cloud lacks something
+	Behind     int               `json:"behind"` // the gateway lacks something
+	Asking     int               `json:"asking"` // the cloud is to be asked
+	Blocked    int               `json:"blocked"`
+	Conflicted int               `json:"conflicted"` // that had a conflict at some time
+	Asked      uint64            `json:"asked"`
+	Written    uint64            `json:"written"`
+	Applied    uint64            `json:"applied"`
+	Conflicts  uint64            `json:"conflicts"` // values that both sides had changed
+	Rejected   map[string]uint64 `json:"rejected"`  // by the code of the cloud
+	Unknown    uint64            `json:"unknown"`   // requests whose answer did not come
+	Retries    uint64            `json:"retries"`
 }
 
 // Fault is a thing that is wrong and stays wrong until somebody acts.

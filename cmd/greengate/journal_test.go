@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestLineForTheJournalHasItsAttributes(t *testing.T) {
+	p := newPhrase()
+	h := p.with(func(h slog.Handler) slog.Handler { return h.WithAttrs([]slog.Attr{slog.String("component", "broker")}) })
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "client refused", 0)
+	r.AddAttrs(slog.String("thing", "lamp"), slog.Any("err", fmt.Errorf("two\nlines")))
+	if got, want := h.say(t.Context(), r), `client refused component=broker thing=lamp err="two\nlines"`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got := p.say(t.Context(), slog.NewRecord(time.Now(), slog.LevelInfo, "ready", 0)); got != "ready" {
+		t.Errorf("got %q, want no more than the words", got)
+	}
+}
+
+func TestFieldOfTheJournal(t *testing.T) {
+	for key, want := range map[string]string{"thing": "GREENGATE_THING", "next_step": "GREENGATE_NEXT_STEP", "a.b": "GREENGATE_A_B", "priority": "GREENGATE_PRIORITY"} {
+		if got := fieldName(key); got != want {
+			t.Errorf("%s: got %s, want %s", key, got, want)
+		}
+	}
+}
+
+func TestJournalIsKnownByItsStream(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var st syscall.Stat_t
+	if err := syscall.Fstat(int(f.Fd()), &st); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("JOURNAL_STREAM", fmt.Sprintf("%d:%d", st.Dev, st.Ino))
+	if !toJournal(f) {
+		t.Error("the stream of the journal was not known")
+	}
+	t.Setenv("JOURNAL_STREAM", fmt.Sprintf("%d:%d", st.Dev, st.Ino+1))
+	if toJournal(f) || toJournal(new(bytes.Buffer)) {
+		t.Error("another stream was taken for the journal")
+	}
+}
+
+func TestLogOfABadClientIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		l := newLogLimit(slog.NewTextHandler(&out, nil))
+		log := slog.New(l)
+		for range 1000 {
+			log.Info("device connected", "thing", "bad")
+		}
+		log.Info("device connected", "thing", "good")
+		log.With("thing", "good").Info("device disconnected")
+		time.Sleep(sumUpAfter + time.Second)
+		synctest.Wait()
+		text := out.String()
+		if n := strings.Count(text, "thing=bad"); n != lineBurst {
+			t.Errorf("%d lines of the bad device, want %d", n, lineBurst)
+		}
+		if n := strings.Count(text, "thing=good"); n != 2 {
+			t.Errorf("%d lines of the good device, want both", n)
+		}
+		if want := `message="device connected" lines=980`; !strings.Contains(text, want) {
+			t.Errorf("what was held back is not told: want %s in\n%s", want, text)
+		}
+		out.Reset()
+		for i := range 10000 {
+			log.Warn("client refused", "addr", fmt.Sprint(i))
+		}
+		if n := strings.Count(out.String(), "client refused"); n != wordBurst {
+			t.Errorf("%d lines of 10,000 bad clients, want %d", n, wordBurst)
+		}
+		if len(l.buckets) > maxBuckets+1 {
+			t.Errorf("%d buckets are kept, want %d at most", len(l.buckets), maxBuckets)
+		}
+		time.Sleep(sumUpAfter + time.Second) // the last sum is told before the bubble ends
+		synctest.Wait()
+	})
+}
+
+func TestMemoryLimitOfTheCgroup(t *testing.T) {
+	root := t.TempDir()
+	write := func(path, text string) {
+		path = filepath.Join(root, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := cgroupLimit(root); got != 0 {
+		t.Errorf("without cgroups: %d", got)
+	}
+	write("proc/self/cgroup", "0::/system.slice/greengate.service\n")
+	write("sys/fs/cgroup/system.slice/greengate.service/memory.max", "max\n")
+	if got := cgroupLimit(root); got != 0 {
+		t.Errorf("without a limit: %d", got)
+	}
+	write("sys/fs/cgroup/system.slice/memory.max", "200000000\n")
+	write("sys/fs/cgroup/system.slice/greengate.service/memory.high", "100000000\n")
+	if got := cgroupLimit(root); got != 100000000 {
+		t.Errorf("got %d, want the least", got)
+	}
+}

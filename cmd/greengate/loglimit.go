@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Bounds of what the log takes. A device that connects and is cut ten times a
+// second would write 80 MB a day to the card; what a person learns of it stands
+// in the first lines and the count of the others.
+const (
+	lineBurst  = 20              // lines of one message about one thing at once
+	lineEvery  = 6 * time.Second // and then one in so long
+	wordBurst  = 500             // of one message about all things
+	wordEvery  = time.Second
+	maxBuckets = 4096
+	sumUpAfter = time.Minute
+)
+
+// logLimit bounds the lines of each message, for each thing and in all. What it
+// held back it tells a minute later, by number. Debug lines pass: somebody asked
+// for them.
+type logLimit struct {
+	next  slog.Handler
+	thing string // of the attributes so far
+	*logBuckets
+}
+
+// logBuckets is shared by all handlers that come of one.
+type logBuckets struct {
+	told slog.Handler // for the sums, without attributes
+	held atomic.Uint64
+
+	mu      sync.Mutex
+	buckets map[logKey]*logBucket
+}
+
+type logKey struct{ message, thing string }
+
+// logBucket holds the lines that may still be written.
+type logBucket struct {
+	lines float64
+	at    time.Time
+	held  uint64 // since the last sum
+}
+
+func newLogLimit(next slog.Handler) *logLimit {
+	return &logLimit{next: next, logBuckets: &logBuckets{told: next, buckets: map[logKey]*logBucket{}}}
+}
+
+func (l *logLimit) Enabled(ctx context.Context, level slog.Level) bool {
+	return l.next.Enabled(ctx, level)
+}
+
+func (l *logLimit) WithAttrs(attrs []slog.Attr) slog.Handler {
+	thing := l.thing
+	for _, a := range attrs {
+		thing = thingOf(a, thing)
+	}
+	return &logLimit{l.next.WithAttrs(attrs), thing, l.logBuckets}
+}
+
+func (l *logLimit) WithGroup(name string) slog.Handler {
+	return &logLimit{l.next.WithGroup(name), l.thing, l.logBuckets}
+}
+
+// thingOf returns what a line is about, if a says so.
+func thingOf(a slog.Attr, otherwise string) string {
+	switch a.Key {
+	case "thing", "addr":
+		return a.Value.String()
+	}
+	return otherwise
+}
+
+func (l *logLimit) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelInfo {
+		thing := l.thing
+		r.Attrs(func(a slog.Attr) bool { thing = thingOf(a, thing); return true })
+		if !l.admit(logKey{r.Message, thing}, time.Now()) {
+			return nil
+		}
+	}
+	return l.next.Handle(ctx, r)
+}
+
+// admit takes a line out of both buckets, or holds it back.
+func (l *logBuckets) admit(k logKey, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.bucket(logKey{message: k.message}, wordBurst, wordEvery, now)
+	one := all
+	if k.thing != "" {
+		one = l.bucket(k, lineBurst, lineEvery, now)
+	}
+	if one.lines >= 1 && all.lines >= 1 {
+		all.lines--
+		if one != all {
+			one.lines--
+		}
+		return true
+	}
+	l.held.Add(1)
+	if all.held++; all.held == 1 {
+		time.AfterFunc(sumUpAfter, func() { l.sumUp(k.message) })
+	}
+	return false
+}
+
+// bucket returns a bucket, filled up to now. When there are too many, all begin
+// anew but those that have a sum to tell: a name costs an attacker a connection.
+func (l *logBuckets) bucket(k logKey, burst float64, every time.Duration, now time.Time) *logBucket {
+	b := l.buckets[k]
+	if b == nil {
+		if len(l.buckets) >= maxBuckets {
+			for k := range l.buckets {
+				if k.thing != "" {
+					delete(l.buckets, k)
+				}
+			}
+		}
+		b = &logBucket{lines: burst, at: now}
+		l.buckets[k] = b
+	}
+	b.lines = min(burst, b.lines+float64(now.Sub(b.at))/float64(every))
+	b.at = now
+	return b
+}
+
+// sumUp tells how many lines of a message were held back.
+func (l *logBuckets) sumUp(message string) {
+	l.mu.Lock()
+	b := l.buckets[logKey{message: message}]
+	n := b.held
+	b.held = 0
+	l.mu.Unlock()
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines were held back, there were too many of them", 0)
+	r.AddAttrs(slog.String("component", "log"), slog.String("message", message), slog.Uint64("lines", n))
+	_ = l.told.Handle(context.Background(), r) // a log that fails has nobody to tell
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"greengate/configs"
+	"greengate/core/admin"
+	"greengate/core/admin/client"
+)
+
+func newPlan(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "plan FILE",
+		Short: "show what a new group file would change, and change nothing",
+		Long: `Compares FILE with what the running daemon has in force, or, when none runs, with
+the group file: devices and rows that come and go, devices that would be cut off,
+pins, and keys that take effect at the next start only. FILE is read as if it stood
+where the group file stands. ` + "`greengate apply FILE`" + ` puts it there.`,
+		Args: oneFile,
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
+		p, _, err := a.plan(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return a.printJSON(p)
+		}
+		return writePlan(a.stdout, p)
+	})
+	return cmd
+}
+
+// oneFile accepts exactly one file as the argument.
+func oneFile(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("name one file (not %d)", len(args))
+	}
+	return nil
+}
+
+// plan reads a new group file, and returns what it would change, and its text.
+func (a *app) plan(ctx context.Context, file string) (*client.Plan, []byte, error) {
+	text, next, err := a.readNext(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	daemon, err := a.daemon()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := daemon.Plan(ctx, text)
+	switch {
+	case errors.Is(err, client.ErrNotRunning):
+		if p, err = a.planOfFiles(next); err != nil {
+			return nil, nil, err
+		}
+		p.Against = "file"
+	case err != nil:
+		return nil, nil, err
+	}
+	p.File = file
+	return p, text, nil
+}
+
+// readNext reads a file as if it stood in the place of the group file. Its
+// faults are told by its own name.
+func (a *app) readNext(file string) ([]byte, *configs.Config, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil, inputError{fmt.Errorf("read the new group file: %w", err)}
+	}
+	c, err := configs.Parse(a.config, text)
+	var faults configs.Faults
+	if errors.As(err, &faults) {
+		for i := range faults {
+			faults[i].File = file
+		}
+		err = faults
+	}
+	if err != nil {
+		return nil, nil, inputError{err}
+	}
+	for i := range c.Warnings {
+		c.Warnings[i].File = file
+	}
+	return text, c, nil
+}
+
+func (a *app) planOfFiles(c *configs.Config) (*client.Plan, error) {
+	old, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	now, err := newState(old)
+	if err != nil {
+		return nil, err
+	}
+	next, err := newState(c)
+	if err != nil {
+		return nil, err
+	}
+	return compare(now, next)
+}
+
+// answerPlan says what a group file would change of what is in force.
+func (g *gateway) answerPlan(w http.ResponseWriter, r *http.Request) {
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, configs.MaxSize+1))
+	if err != nil {
+		admin.Refuse(w, http.StatusBadRequest, fmt.Errorf("read the new group file: %w", err))
+		return
+	}
+	c, err := configs.Parse(g.begun.File, text)
+	if err != nil {
+		admin.Refuse(w, http.StatusUnprocessableEntity, err)
+		return
+	}
+	p, err := g.plan(c)
+	if err != nil {
+		admin.Refuse(w, http.StatusInternalServerError, err)
+		return
+	}
+	admin.Answer(w, http.StatusOK, p)
+}
+
+func (g *gateway) plan(c *configs.Config) (*client.Plan, error) {
+	now := g.current()
+	next, err := newState(c)
+	if err != nil {
+		return nil, err
+	}
+	p, err := compare(state{now.config, now.table}, next)
+	if err != nil {
+		return nil, err
+	}
+	p.Against, p.Restart = "daemon", restartKeys(g.begun, c)
+	stays := map[string]configs.Device{}
+	for _, d := range c.Devices {
+		stays[d.Thing] = d
+	}
+	was := map[string]string{}
+	for _, d := range now.config.Devices {
+		was[d.Thing] = d.Certificate
+	}
+	for _, live := range g.broker.Devices() {
+		old, is := was[live.Thing]
+		if !live.Connected || !is {
+			continue
+		}
+		d, ok := stays[live.Thing]
+		switch {
+		case !ok:
+			p.CutOff = append(p.CutOff, client.PlanCut{Thing: live.Thing, Why: "it is no device of the new file"})
+		case d.Certificate != old:
+			p.CutOff = append(p.CutOff, client.PlanCut{Thing: live.Thing, Why: "its certificate changes"})
+		}
+	}
+	return p, nil
+}
+
+// writePlan is the view for a person.
+func writePlan(out io.Writer, p *client.Plan) error {
+	against := "what the running daemon has in force"
+	if p.Against == "file" {
+		against = "the group file (the daemon is not running)"
+	}
+	fmt.Fprintf(out, "%s compared with %s\n", p.File, against)
+	if p.Empty() {
+		fmt.Fprintln(out, "\nnothing changes")
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	writeNames(w, "device", p.Devices)
+	for _, r := range p.Rows.Removed {
+		fmt.Fprintf(w, "- row\t%s\t(line %d now)\n", r.Text, r.Line)
+	}
+	for _, r := range p.Rows.Added {
+		fmt.Fprintf(w, "+ row\t%s\t(line %d)\n", r.Text, r.Line)
+	}
+	writeNames(w, "pin", p.Pins)
+	for _, k := range p.Keys {
+		fmt.Fprintf(w, "~ %s\t%s\n", k.Key, change(k))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, c := range p.CutOff {
+		fmt.Fprintf(out, "! %s is connected and would be cut off: %s\n", c.Thing, c.Why)
+	}
+	if len(p.Restart) > 0 {
+		fmt.Fprintf(out, "! at the next start only: %s\n", strings.Join(p.Restart, ", "))
+	}
+	for _, note := range p.Notes {
+		fmt.Fprintf(out, "! %s\n", note)
+	}
+	_, err := fmt.Fprintf(out, "\nrows: %d stay, %d come, %d go\n", p.Rows.Kept, len(p.Rows.Added), len(p.Rows.Removed))
+	return err
+}
+
+func writeNames(w io.Writer, what string, n client.PlanNames) {
+	for _, list := range []struct {
+		mark  string
+		names []string
+	}{{"-", n.Removed}, {"+", n.Added}, {"~", n.Changed}} {
+		for _, name := range list.names {
+			fmt.Fprintf(w, "%s %s\t%s\n", list.mark, what, name)
+		}
+	}
+}
+
+// change says how the value of a key changes.
+func change(k client.PlanKey) string {
+	switch {
+	case k.From == nil:
+		return "now " + string(k.To)
+	case k.To == nil:
+		return "no longer " + string(k.From)
+	}
+	return string(k.From) + " becomes " + string(k.To)
+}

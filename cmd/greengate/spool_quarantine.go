@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"greengate/core/admin/client"
+	"greengate/core/message"
+)
+
+func newSpoolRequeue(a *app) *cobra.Command {
+	return quarantineCommand(a, &cobra.Command{
+		Use:   "requeue SEQ... | --topic FILTER | --all",
+		Short: "put messages in quarantine back to the end of the queue",
+		Long: `Puts messages that the cloud did not take back to the end of the queue, once what
+was wrong is mended: the policy, for example. SEQ is the number in the first column
+of ` + "`greengate spool list`" + `. They go by the rows in force, and wait without a ttl;
+what is not taken this time comes to quarantine again.`,
+	}, (*client.Client).RequeueSpool, func(n client.Requeued) string {
+		words := counted(int64(n.Messages), "message") + " put back"
+		if n.NoRow > 0 {
+			words += fmt.Sprintf("; %d stay, since no row leads them to the cloud any more", n.NoRow)
+		}
+		return words
+	})
+}
+
+func newSpoolDiscard(a *app) *cobra.Command {
+	return quarantineCommand(a, &cobra.Command{
+		Use:   "discard SEQ... | --topic FILTER | --all",
+		Short: "delete messages in quarantine",
+		Long: `Deletes messages that the cloud did not take. SEQ is the number in the first column
+of ` + "`greengate spool list`" + `; ` + "`greengate spool export`" + ` saves them before.`,
+	}, (*client.Client).DiscardSpool, func(n client.Requeued) string {
+		return counted(int64(n.Messages), "message") + " deleted"
+	})
+}
+
+// quarantineCommand is a command for the messages in quarantine that its arguments name.
+func quarantineCommand(a *app, cmd *cobra.Command, ask func(*client.Client, context.Context, client.Quarantined) (client.Requeued, error), words func(client.Requeued) string) *cobra.Command {
+	var which client.Quarantined
+	cmd.Flags().StringVar(&which.Topic, "topic", "", "those whose topic matches the `filter`")
+	cmd.Flags().BoolVar(&which.All, "all", false, "all in quarantine")
+	asJSON := jsonFlag(cmd)
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		ways := min(len(args), 1)
+		if which.Topic != "" {
+			ways++
+		}
+		if which.All {
+			ways++
+		}
+		if ways != 1 {
+			return errors.New("say which messages: their numbers, or --topic FILTER, or --all")
+		}
+		return nil
+	}
+	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
+		for _, arg := range args {
+			seq, err := strconv.ParseInt(arg, 10, 64)
+			if err != nil || seq < 1 {
+				return badInput("%q is no number of a message (the first column of `greengate spool list`)", arg)
+			}
+			which.Seqs = append(which.Seqs, seq)
+		}
+		if which.Topic != "" {
+			if err := message.CheckFilter(which.Topic); err != nil {
+				return inputError{fmt.Errorf("--topic: %w", err)}
+			}
+		}
+		return show(a, *asJSON,
+			func(d *client.Client) (client.Requeued, error) { return ask(d, cmd.Context(), which) },
+			func(n client.Requeued) error { _, err := fmt.Fprintln(a.stdout, words(n)); return err })
+	})
+	return cmd
+}

@@ -1,0 +1,90 @@
+package gpio_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+)
+
+const contacts = `  inputs:
+    - {name: door, pin: GPIO24, active_low: true, debounce: 20ms, topic: home/door, thing: light, key: door}
+  counters:
+    - {name: water, pin: GPIO25, every: 1s, scale: 0.5, unit: l, topic: home/water}
+  buttons:
+    - {name: bell, pin: GPIO23, debounce: 20ms, topic: home/bell, long: 3s, double: 5s}
+`
+
+// A contact tells its state from the start on, to its topic and its shadow.
+func TestInput(t *testing.T) {
+	inMachine(t)
+	g := run(t, contacts, `{from: "gpio:door", topic: home/door, to: panel}`)
+	eventually(t, "the shadow has the door of the start", func() bool { return g.reported("door") == "false" })
+	panel := connect(t, "panel", "home/door")
+	for _, on := range []bool{true, false, true} {
+		drive(t, 24, !on)
+		m := panel.next()
+		var told struct {
+			Name string
+			On   bool
+		}
+		if err := json.Unmarshal(m.payload, &told); err != nil || told.Name != "door" || told.On != on {
+			t.Errorf("the door says %s, want on %v", m.payload, on)
+		}
+		want := map[bool]string{true: "true", false: "false"}[on]
+		eventually(t, "the shadow has the door", func() bool { return g.reported("door") == want })
+	}
+}
+
+// A counter loses no edge, however fast they come.
+func TestCounter(t *testing.T) {
+	inMachine(t)
+	run(t, contacts, `{from: "gpio:water", topic: home/water, to: panel}`)
+	panel := connect(t, "panel", "home/water")
+	const pulses = 3000
+	began := time.Now()
+	for range pulses {
+		drive(t, 25, false)
+		drive(t, 25, true)
+	}
+	took := time.Since(began)
+	t.Logf("%d edges in %v: %.0f a second", 2*pulses, took, 2*pulses/took.Seconds())
+	var told struct{ Pulses, Total float64 }
+	for told.Pulses < pulses {
+		m := panel.next()
+		if err := json.Unmarshal(m.payload, &told); err != nil {
+			t.Fatalf("the counter says %s: %v", m.payload, err)
+		}
+	}
+	if told.Pulses != pulses || told.Total != pulses/2 {
+		t.Errorf("the counter has %v pulses, %v l; there were %d", told.Pulses, told.Total, pulses)
+	}
+}
+
+// A press that lasts is a long one, and two in a short time are a double one.
+func TestLongAndDouble(t *testing.T) {
+	inMachine(t)
+	run(t, contacts, `{from: "gpio:bell", topic: home/bell, to: panel}`)
+	panel := connect(t, "panel", "home/bell")
+	expect := func(events ...string) {
+		t.Helper()
+		for _, want := range events {
+			m := panel.next()
+			var told struct{ Event string }
+			if err := json.Unmarshal(m.payload, &told); err != nil || told.Event != want {
+				t.Errorf("the button says %s, want %s", m.payload, want)
+			}
+		}
+	}
+	drive(t, 23, false)
+	expect("press")
+	drive(t, 23, true)
+	expect("release")
+	drive(t, 23, false)
+	expect("press", "double")
+	drive(t, 23, true)
+	expect("release")
+	drive(t, 23, false)
+	expect("press", "long")
+	drive(t, 23, true)
+	expect("release")
+}

@@ -1,0 +1,100 @@
+package pi3_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// The pins of the traffic light, as bits of the board's levels.
+const (
+	red    = 1 << 17
+	yellow = 1 << 27
+	green  = 1 << 22
+	chime  = 1 << 5
+	all    = red | yellow | green | chime
+)
+
+// What the gateway says of its pins is what the board's pins carry, from the start to
+// its end.
+func TestTrafficLight(t *testing.T) {
+	p := boot(t, `  leds:
+    - {name: red, pin: P1_11, thing: light, key: property, on: R, safe: on}
+    - {name: yellow, pin: GPIO27, thing: light, key: property, on: Y}
+    - {name: green, pin: GPIO22, thing: light, key: property, on: G}
+    - {name: chime, pin: GPIO5}
+`)
+	if model := p.must("cat /proc/device-tree/model"); !strings.HasPrefix(model, "Raspberry Pi 3 Model B") {
+		t.Fatalf("the board is a %q", model)
+	}
+	p.functions("in")
+
+	p.must("greengate run --config /site/group.yaml >/tmp/log 2>&1 & gateway=$!")
+	p.eventually("the gateway runs", func() bool {
+		if said, code := p.try("kill -0 $gateway || cat /tmp/log"); code != 0 {
+			t.Fatalf("the gateway did not start: %s", said)
+		}
+		_, code := p.try(on("status"))
+		return code == 0
+	})
+	p.functions("out")
+	p.carry("at start, the safe levels", red)
+
+	for _, c := range []struct {
+		colour string
+		levels uint32
+	}{{"G", green}, {"Y", yellow}, {"R", red}} {
+		p.must(on(`shadow update light '{"state": {"desired": {"property": "` + c.colour + `"}}}'`))
+		p.carry("light "+c.colour, c.levels)
+	}
+	list := p.must(on("gpio list"))
+	for _, line := range strings.Split(list, "\n")[1:] {
+		if lit := strings.HasPrefix(line, "red"); !strings.Contains(line, "ioctl-gpio") || strings.Contains(line, " on ") != lit {
+			t.Errorf("the list has %q", line)
+		}
+	}
+
+	// Blinking is seen from outside, and ends as it began.
+	stop, seen := make(chan struct{}), make(chan []uint32)
+	go func() {
+		states, err := p.watch(chime, stop)
+		if err != nil {
+			t.Error(err)
+		}
+		seen <- states
+	}()
+	p.must(on("gpio identify chime"))
+	close(stop)
+	if states := <-seen; len(states) < 5 || states[0] != 0 || states[len(states)-1] != 0 {
+		t.Errorf("identify: the pin was seen to change %d times: %v", len(states)-1, states)
+	}
+
+	p.must(on("gpio set green on") + "; " + on("gpio set red off"))
+	p.carry("set by hand", green)
+	p.must("kill $gateway; wait $gateway")
+	p.carry("after the end, the safe levels", red)
+}
+
+// on is a command of greengate on the board.
+func on(command string) string { return "greengate --config /site/group.yaml " + command }
+
+// functions checks what the pins of the light are.
+func (p *pi) functions(want string) {
+	p.t.Helper()
+	for _, n := range []uint64{17, 27, 22, 5} {
+		if is, err := p.function(n); err != nil || is != want {
+			p.t.Errorf("GPIO%d is %s (%v), want %s", n, is, err, want)
+		}
+	}
+}
+
+// carry waits until the pins of the light have these levels.
+func (p *pi) carry(when string, want uint32) {
+	p.t.Helper()
+	p.eventually(when, func() bool {
+		levels, err := p.levels()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		return levels&all == want
+	})
+}

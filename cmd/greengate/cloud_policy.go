@@ -46,14 +46,20 @@ const maxNames = 10
 // stands for devices that the row names, or that wear a label, it names them
 // too; where that would be more than AWS takes, and for device:*, it has a *.
 func corePolicy(c *configs.Config, where arn) *awsPolicy {
-	p := policyFor(c, where, maxNames)
-	if p.size() > maxPolicy {
-		p = policyFor(c, where, 0)
+	var p *awsPolicy
+	for _, limit := range []limits{{maxNames, maxNames}, {0, maxNames}, {0, 0}} {
+		if p = policyFor(c, where, limit); p.size() <= maxPolicy {
+			break
+		}
 	}
 	return p
 }
 
-func policyFor(c *configs.Config, where arn, names int) *awsPolicy {
+// limits say for how many things the topics of a row, and those of the shadows, are
+// named one by one.
+type limits struct{ row, shadows int }
+
+func policyFor(c *configs.Config, where arn, limit limits) *awsPolicy {
 	p := &awsPolicy{Version: "2012-10-17"}
 	allow := func(resources []string, kind string, actions ...string) {
 		if len(resources) == 0 {
@@ -65,8 +71,8 @@ func policyFor(c *configs.Config, where arn, names int) *awsPolicy {
 		}
 		p.Statement = append(p.Statement, s)
 	}
-	n := rowNeeds(c, names)
-	n.synced = thingNames(c, names)
+	n := rowNeeds(c, limit.row)
+	n.synced = thingNames(c, limit.shadows)
 	requests := shadowPatterns(n.synced)
 	allow([]string{c.Core}, "client", "iot:Connect")
 	// A message that its device retains goes up retained, which AWS allows apart.

@@ -55,7 +55,8 @@ type Config struct {
 	// Warnings are what the file may hold but its author hardly meant.
 	Warnings []Fault `yaml:"-"`
 
-	adminPage bool // admin.listen stands in the file
+	adminPage bool   // admin.listen stands in the file
+	given     string // the name of the file as Load got it, for faults
 }
 
 // Device is one entry of the `devices` list.

@@ -156,7 +156,7 @@ func (s *source) finish(verb, thing string, want *Config) ([]byte, error) {
 func essence(c *Config) Config {
 	e := *c
 	e.File, e.Warnings = "", nil
-	e.adminPage = false
+	e.adminPage, e.given = false, ""
 	e.Devices = slices.Clone(e.Devices)
 	for i := range e.Devices {
 		e.Devices[i].Line, e.Devices[i].Column = 0, 0

@@ -11,12 +11,12 @@ import (
 // file as it is now; a path that the file does not have gets the deepest value
 // on the way to it.
 func (c *Config) FaultAt(at, problem, hint string) Fault {
-	f := Fault{File: c.File, Path: at, Problem: problem, Hint: hint}
+	f := Fault{File: c.given, Path: at, Problem: problem, Hint: hint}
 	data, err := os.ReadFile(c.File)
 	if err != nil {
 		return f
 	}
-	r := newReport(c.File)
+	r := newReport(c.given)
 	r.parse(data)
 	if n, _ := r.locate(parsePath(at)); n != nil {
 		f.Line, f.Column = n.Line, n.Column

@@ -51,7 +51,7 @@ func parse(name string, data []byte) (*report, *Config, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("read the group file: %w", err)
 		}
-		c.File = abs
+		c.File, c.given = abs, name
 	}
 	(&checker{report: r, c: &c}).all()
 	if err := r.err(); err != nil {

@@ -95,6 +95,7 @@ func testBoard(t *testing.T, newWorld func(t *testing.T) world) {
 	t.Run("OneEdge", func(t *testing.T) { testOneEdge(t, newWorld(t)) })
 	t.Run("Overflow", func(t *testing.T) { testOverflow(t, newWorld(t)) })
 	t.Run("Counter", func(t *testing.T) { testCounterOn(t, newWorld(t)) })
+	t.Run("Inputs", func(t *testing.T) { testInputsOn(t, newWorld(t)) })
 	t.Run("Bank", func(t *testing.T) { testBankOn(t, newWorld(t)) })
 	t.Run("Outputs", func(t *testing.T) { testOutputsOn(t, newWorld(t)) })
 }

@@ -61,13 +61,18 @@ func (k *button) change(c change) {
 	k.first = c.at
 }
 
-// rest tells a long press when its time has come.
-func (k *button) rest(now time.Time) time.Time {
+// due is when the press becomes a long one.
+func (k *button) due() time.Time {
 	if k.long == 0 || k.press.at.IsZero() || k.wasLong {
 		return time.Time{}
 	}
-	k.tellLong(k.steady.certain(now))
 	return k.press.at.Add(k.long)
+}
+
+func (k *button) rest(until time.Time) {
+	if !k.press.at.IsZero() {
+		k.tellLong(k.steady.certain(until))
+	}
 }
 
 // tellLong tells a long press if the button was held down until then for so long.

@@ -74,7 +74,7 @@ func TestButtonDouble(t *testing.T) {
 			w.drive(t, "GPIO23", true)
 			at(when + 100*ms)
 		}
-		for i, when := range []time.Duration{1000, 1400, 1800, 2201, 2500} {
+		for i, when := range []time.Duration{1000, 1150, 1300, 1701, 2101} {
 			click(when * ms)
 			want := []string{told("press", true, "", fmt.Sprintf("%02d.%03d000", when/1000, when%1000))}
 			if i == 1 || i == 4 { // the third begins anew, the fourth is too late for it

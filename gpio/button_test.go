@@ -125,7 +125,7 @@ func TestButtonLostEdge(t *testing.T) {
 		l.mu.Unlock()
 		at(11 * time.Second)
 		synctest.Wait()
-		if got := said.take(); got != "[home/bell down 10.25s]" {
+		if got := said.take(); got != "[home/bell down 10.251s]" {
 			t.Errorf("published %s", got)
 		}
 	})

@@ -36,28 +36,6 @@ type contact struct {
 	news     chan struct{} // wakes the Press that waits for its effect
 }
 
-// listener is what makes something of an input. It is called by the one goroutine
-// that reads it.
-type listener interface {
-	// begin is told that reading begins.
-	begin(level bool)
-	// edge is told every edge of a raw contact.
-	edge(edge)
-	// change is told every level that counts.
-	change(change)
-	// rest is called when all edges that came have been told, and returns when it
-	// wants to be called at the latest; zero: whenever.
-	rest(now time.Time) time.Time
-}
-
-// silent is a listener to nothing.
-type silent struct{}
-
-func (silent) begin(bool)               {}
-func (silent) edge(edge)                {}
-func (silent) change(change)            {}
-func (silent) rest(time.Time) time.Time { return time.Time{} }
-
 // newContact completes c.
 func newContact(b *Bank, c *contact, debounced time.Duration) *contact {
 	c.bank, c.line, c.steady.hold = b, lineOf(c.pin), debounced
@@ -113,32 +91,64 @@ func (c *contact) watch(ctx context.Context) {
 // step waits for edges, or until it is time to look without one. The wait is
 // never without an end: an edge may have got lost.
 func (c *contact) step(buffer []edge) error {
-	now := time.Now()
-	wait := c.steady.wait(now)
-	if c.raw {
-		wait = pollEvery
+	begin := time.Now()
+	wait := c.wait(begin)
+	n, err := c.fetch(buffer, wait)
+	if n > 0 || err != nil {
+		return err
 	}
-	if next := c.next(now); !next.IsZero() {
-		wait = min(wait, max(next.Sub(now), time.Millisecond))
-	}
-	n, err := c.in.Edges(buffer, wait)
+	level, err := c.in.High()
 	if err != nil {
 		return err
 	}
+	if !c.raw && level != c.steady.seen { // its edge may have come since
+		n, err = c.fetch(buffer, time.Millisecond)
+		if n > 0 || err != nil {
+			return err
+		}
+	}
+	// Until then there was no edge. What has come since is not known: this process
+	// may have been asleep.
+	c.quiet(begin.Add(wait), level)
+	return nil
+}
+
+// fetch takes edges, and returns how many.
+func (c *contact) fetch(buffer []edge, wait time.Duration) (int, error) {
+	n, err := c.in.Edges(buffer, wait)
 	for _, e := range buffer[:n] {
 		c.take(e)
 	}
 	if n > 0 {
-		return nil
+		c.calm(buffer[n-1].at)
 	}
-	level, err := c.in.High()
-	if err != nil || c.raw {
-		return err
+	return n, err
+}
+
+// wait returns how long to wait for edges, more than 0.
+func (c *contact) wait(now time.Time) time.Duration {
+	wait := pollEvery
+	if !c.raw {
+		wait = c.steady.wait(now)
 	}
-	if change, ok := c.steady.look(time.Now(), level); ok {
-		c.changed(change)
+	if due := c.listener.due(); !due.IsZero() && !c.stormy() {
+		wait = min(wait, max(due.Sub(now), time.Millisecond))
 	}
-	return nil
+	return wait
+}
+
+// quiet is what is done when there was no edge until then, and the line has that
+// level now.
+func (c *contact) quiet(until time.Time, level bool) {
+	if !c.raw {
+		if change, ok := c.steady.look(until, level); ok {
+			c.changed(change)
+		}
+	}
+	c.calm(until)
+	if !c.stormy() {
+		c.listener.rest(until)
+	}
 }
 
 func (c *contact) take(e edge) {
@@ -162,12 +172,12 @@ func (c *contact) take(e edge) {
 // changed tells a level that counts, unless there is a storm.
 func (c *contact) changed(change change) {
 	c.mu.Lock()
-	stormy := c.storm.on
-	if stormy {
+	held := c.storm.on && c.storm.limit > 0 // a counter counts on
+	if held {
 		c.storm.held++
 	}
 	c.mu.Unlock()
-	if !stormy {
+	if !held {
 		c.told = change.level
 		c.listener.change(change)
 	}
@@ -183,24 +193,27 @@ func (c *contact) happened(level bool) {
 	wake(c.news)
 }
 
-// next ends a storm, after which the level is told if it is not the one of before,
-// and gives the listener its time.
-func (c *contact) next(now time.Time) time.Time {
+// calm ends a storm when it is over, and tells the level if it is not the one of
+// before.
+func (c *contact) calm(now time.Time) {
 	c.mu.Lock()
 	over, storm := c.storm.over(now), c.storm
 	c.mu.Unlock()
-	switch {
-	case storm.on:
-		return time.Time{}
-	case over:
-		c.bank.log.Info("An input has no more edges than it may have", "pin", c.name, "line", c.line,
-			"lasted", now.Sub(storm.since).Round(time.Millisecond), "not_told", storm.held, "lost", storm.lost)
-		if s := &c.steady; !c.raw && s.stable != c.told {
-			c.told = s.stable
-			c.listener.change(change{s.stable, now, true})
-		}
+	if !over {
+		return
 	}
-	return c.listener.rest(now)
+	c.bank.log.Info("An input has no more edges than it may have", "pin", c.name, "line", c.line,
+		"lasted", now.Sub(storm.since).Round(time.Millisecond), "not_told", storm.held, "lost", storm.lost)
+	if s := &c.steady; !c.raw && s.stable != c.told {
+		c.told = s.stable
+		c.listener.change(change{s.stable, now, true})
+	}
+}
+
+func (c *contact) stormy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.storm.on
 }
 
 func (c *contact) lose(err error) {
@@ -234,8 +247,10 @@ func (c *contact) reopen(ctx context.Context) bool {
 	c.failure = failure{}
 	c.mu.Unlock()
 	c.bank.log.Info("The pin works again", "pin", c.name, "line", c.line)
-	if change, ok := c.steady.look(time.Now(), level); ok && !c.raw {
-		c.changed(change)
+	if !c.raw {
+		if change, ok := c.steady.look(time.Now(), level); ok {
+			c.changed(change)
+		}
 	}
 	return true
 }
@@ -255,41 +270,6 @@ func (c *contact) fault() (Fault, bool) {
 		return f, true
 	}
 	return c.storm.fault(c.name, c.pin)
-}
-
-// publish sends what the input has to say, if it has a topic.
-func (c *contact) publish(event any) {
-	if c.topic == "" {
-		return
-	}
-	payload, err := json.Marshal(event)
-	if err != nil {
-		panic(err) // texts, numbers and booleans
-	}
-	c.bank.o.Publish(c.topic, payload, c.name)
-}
-
-// owe has the value reported, if the input is bound to a shadow.
-func (c *contact) owe(value json.RawMessage) {
-	if c.thing == "" {
-		return
-	}
-	c.mu.Lock()
-	c.owed = value
-	c.mu.Unlock()
-	wake(c.bank.owed)
-}
-
-// report reports what is owed to the shadow; of several states the last. It is
-// called by the goroutine that reports.
-func (c *contact) report() {
-	c.mu.Lock()
-	value := c.owed
-	c.owed = nil
-	c.mu.Unlock()
-	if value != nil {
-		c.bank.o.Report(c.thing, c.key, value)
-	}
 }
 
 // now returns the level that counts.

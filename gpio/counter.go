@@ -72,8 +72,8 @@ func (n *counter) tell(ctx context.Context) {
 	var known []byte // to the shadow
 	next := last.at
 	for {
-		for next = next.Add(n.every); next.Before(time.Now()); next = next.Add(n.every) {
-			// an interval that was missed is not made up for
+		for next = next.Add(n.every); time.Until(next) < n.every/2; next = next.Add(n.every) {
+			// What was missed is not made up for, and a short interval has no rate.
 		}
 		if !pause(ctx, time.Until(next)) {
 			return

@@ -118,6 +118,30 @@ func TestCounterOverflow(t *testing.T) {
 	})
 }
 
+// One with debouncing, to which the lost pulses are lost, goes on with the next.
+func TestCounterOverflowDebounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := flow()
+		c.Debounce = time.Millisecond
+		b, w := openBank(t, Options{Config: Config{Counters: []Counter{c}}})
+		for range queueSize {
+			w.drive(t, "GPIO23", false)
+			w.drive(t, "GPIO23", true)
+		}
+		defer run(t, b)()
+		synctest.Wait()
+		pulse(t, w, 7, 10)
+		synctest.Wait()
+		if s := b.List()[0]; s.Lost != queueSize || s.Held != 0 || s.Fault == "" {
+			t.Errorf("%+v", s)
+		}
+		time.Sleep(stormCalm + pollEvery)
+		if s := b.List()[0]; s.Level != "0.7" || s.Fault != "" {
+			t.Errorf("afterwards %+v", s)
+		}
+	})
+}
+
 // A counter that fails does not say that nothing flows, and keeps its count.
 func TestCounterFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -44,12 +44,13 @@ func (d *debounce) edge(e edge) (c change, ok bool) {
 	return c, ok
 }
 
-// look takes the level of the line when no edge is waiting to be read.
-func (d *debounce) look(now time.Time, level bool) (change, bool) {
+// look takes the level that the line has now. Until the given time no edge came.
+func (d *debounce) look(until time.Time, level bool) (change, bool) {
 	if level != d.seen {
-		d.seen, d.since, d.looked = level, now, true
+		until = time.Now()
+		d.seen, d.since, d.looked = level, until, true
 	}
-	return d.settle(now)
+	return d.settle(until)
 }
 
 // settle makes the level count that was steady until then, for long enough.

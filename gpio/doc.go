@@ -14,6 +14,11 @@
 // What an output may do is its contract: hold, max_on, min_off and interlock. It is
 // kept in actuator.write, the one place where a line goes on, below whoever asks.
 //
+// An input is a contact, which reads the edges that the kernel keeps of its line,
+// each with its time, direction and number, and a listener, which makes a button, an
+// input or a counter of them. More edges than anybody can mean are a storm: a fault,
+// in which nothing is told.
+//
 // A sensor is a driver of periph on a bus (bus, session), or the same driver on a
 // simulated bus (simbus). What it reads is calibrated, is nothing if the device
 // cannot have measured it, and is told where the file says: each reading to a topic,

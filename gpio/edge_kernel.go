@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -38,6 +40,9 @@ func (p chipPin) Watch(pull string, want edgeSet) (input, error) {
 // pullFlags switch the resistors; a chip that has none does not mind.
 var pullFlags = map[string]uint64{"up": lineFlagPullUp, "down": lineFlagPullDown, "none": lineFlagNoPull}
 
+// native is the byte order of what the kernel tells.
+var native = binary.NativeEndian
+
 // watched is an input line that the kernel has given to us.
 type watched struct {
 	fd   int
@@ -65,10 +70,10 @@ func (w *watched) Edges(into []edge, timeout time.Duration) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("wait for an edge: %w", err)
 	}
-	now, clock := time.Now(), monotonic()
+	now := exactNow()
 	n := got / lineEventSize
 	for i := range n {
-		into[i] = w.decode(w.raw[i*lineEventSize:], now, clock)
+		into[i] = w.decode(w.raw[i*lineEventSize:], now)
 	}
 	return n, nil
 }
@@ -76,17 +81,54 @@ func (w *watched) Edges(into []edge, timeout time.Duration) (int, error) {
 // decode reads a gpio_v2_line_event: its time by the kernel's monotonic clock, its
 // direction, the line, its number among all edges of the request and among those
 // of the line.
-func (w *watched) decode(event []byte, now time.Time, clock int64) edge {
-	stamp := int64(binary.NativeEndian.Uint64(event))
-	kind := binary.NativeEndian.Uint32(event[8:])
-	number := binary.NativeEndian.Uint32(event[20:])
+func (w *watched) decode(event []byte, now time.Time) edge {
+	stamp := int64(native.Uint64(event))
+	kind := native.Uint32(event[8:])
+	number := native.Uint32(event[20:])
 	missed := number - w.last - 1
 	w.last = number
-	// The age says when it was even if the clock of the day was set since.
-	return edge{at: now.Add(time.Duration(stamp - clock)), rising: kind == lineEventRising, missed: missed}
+	return edge{at: stampTime(stamp, now), rising: kind == lineEventRising, missed: missed}
 }
 
 func (w *watched) Close() { w.file.Close() }
+
+// stampTime returns the time of a stamp of the kernel, which was before now. Its age
+// says when that was even if the clock of the day was set since.
+func stampTime(stamp int64, now time.Time) time.Time {
+	same := sameTime()
+	age := now.Sub(same.at) - time.Duration(stamp-same.stamp)
+	return now.Add(-age)
+}
+
+// sameTime is one moment by Go's monotonic clock and by the kernel's. They run
+// alike, from other zeros.
+var sameTime = sync.OnceValue(func() (same struct {
+	at    time.Time
+	stamp int64
+}) {
+	for best, n := int64(math.MaxInt64), 0; n < 20; n++ { // something may come in between
+		before, at, after := monotonic(), time.Now(), monotonic()
+		if took := after - before; took < best {
+			best, same.at, same.stamp = took, at, before+took/2
+		}
+	}
+	return same
+})
+
+// exactNow is time.Now, which reads the clock of the day and the monotonic clock
+// one after the other: it tries again when something came in between, as happens
+// on a busy board, and an edge would seem to be before the one before it.
+func exactNow() (now time.Time) {
+	const close = 20_000 // ns
+	for range 4 {
+		before := monotonic()
+		now = time.Now()
+		if monotonic()-before < close {
+			break
+		}
+	}
+	return now
+}
 
 // monotonic returns the kernel's clock by which it stamps edges, in ns.
 func monotonic() int64 {

@@ -1,6 +1,9 @@
 package gpio
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // stamp is the time of an event, and how exactly it is known.
 type stamp struct {
@@ -34,4 +37,39 @@ type inputEvent struct {
 	// Event is the edge of the line, rising or falling; or start.
 	Event string `json:"event"`
 	stamp
+}
+
+// publish sends what the input has to say, if it has a topic.
+func (c *contact) publish(event any) {
+	if c.topic == "" {
+		return
+	}
+	payload, err := json.Marshal(event)
+	if err != nil {
+		panic(err) // texts, numbers and booleans
+	}
+	c.bank.o.Publish(c.topic, payload, c.name)
+}
+
+// owe has the value reported, if the input is bound to a shadow.
+func (c *contact) owe(value json.RawMessage) {
+	if c.thing == "" {
+		return
+	}
+	c.mu.Lock()
+	c.owed = value
+	c.mu.Unlock()
+	wake(c.bank.owed)
+}
+
+// report reports what is owed to the shadow; of several states the last. It is
+// called by the goroutine that reports.
+func (c *contact) report() {
+	c.mu.Lock()
+	value := c.owed
+	c.owed = nil
+	c.mu.Unlock()
+	if value != nil {
+		c.bank.o.Report(c.thing, c.key, value)
+	}
 }

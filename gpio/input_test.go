@@ -137,7 +137,7 @@ func TestInputLostEdge(t *testing.T) {
 		l.world = &high
 		l.mu.Unlock()
 		at(11 * time.Second)
-		wantDiary(t, d, `in {"name":"in","on":true,"event":"rising","at":"2000-01-01T00:00:10.250000Z","clock":"reading","simulated":true}`)
+		wantDiary(t, d, `in {"name":"in","on":true,"event":"rising","at":"2000-01-01T00:00:10.251000Z","clock":"reading","simulated":true}`)
 	})
 }
 
@@ -194,6 +194,9 @@ func TestDebounceByTheTimesOfEdges(t *testing.T) {
 	d := debounce{hold: 20 * time.Millisecond}
 	d.begin(false)
 	d.look(ms(3), true)
+	if !d.looked {
+		t.Error("a look saw nothing")
+	}
 	d.edge(edge{at: ms(1), rising: true})
 	if c, ok := d.look(ms(21), true); !ok || c.looked || !c.at.Equal(ms(1)) {
 		t.Errorf("%+v, %v", c, ok)

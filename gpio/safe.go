@@ -1,7 +1,6 @@
 package gpio
 
 import (
-	"fmt"
 	"log/slog"
 )
 
@@ -41,16 +40,12 @@ func Check(c Config, log *slog.Logger) error {
 			faults = append(faults, pinError(board, a.path, a.pin, err))
 		}
 	}
-	inputs := func(list string, n int, pin func(int) string) {
-		for i := range n {
-			if err := board.has(lineOf(pin(i))); err != nil {
-				faults = append(faults, pinError(board, fmt.Sprintf("gpio.%s[%d]", list, i), pin(i), err))
-			}
+	for _, in := range b.inputs {
+		c := in.base()
+		if err := board.has(c.line); err != nil {
+			faults = append(faults, pinError(board, c.path, c.pin, err))
 		}
 	}
-	inputs("buttons", len(c.Buttons), func(i int) string { return c.Buttons[i].Pin })
-	inputs("inputs", len(c.Inputs), func(i int) string { return c.Inputs[i].Pin })
-	inputs("counters", len(c.Counters), func(i int) string { return c.Counters[i].Pin })
 	if len(faults) == 0 {
 		return nil
 	}

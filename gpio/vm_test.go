@@ -24,7 +24,7 @@ type simKernel struct {
 	pulls map[string]*os.File // kept open: a thousand edges a second are driven
 }
 
-func openSimKernel(t *testing.T) simKernel {
+func openSimKernel(t testing.TB) simKernel {
 	var before, after syscall.Stat_t
 	if err := syscall.Fstat(0, &before); err != nil {
 		t.Fatal(err)
@@ -64,6 +64,12 @@ func (w simKernel) level(t *testing.T, line string) bool {
 }
 
 func (w simKernel) drive(t *testing.T, line string, level bool) {
+	if err := w.pull(line, level); err != nil {
+		t.Error(err)
+	}
+}
+
+func (w simKernel) pull(line string, level bool) error {
 	pull := "pull-down"
 	if level {
 		pull = "pull-up"
@@ -74,14 +80,12 @@ func (w simKernel) drive(t *testing.T, line string, level bool) {
 	if f == nil {
 		var err error
 		if f, err = os.OpenFile(w.file(line, "pull"), os.O_WRONLY, 0); err != nil {
-			t.Error(err)
-			return
+			return err
 		}
 		w.pulls[line] = f
 	}
-	if _, err := f.WriteAt([]byte(pull), 0); err != nil {
-		t.Error(err)
-	}
+	_, err := f.WriteAt([]byte(pull), 0)
+	return err
 }
 
 // occupy takes the line as another program would: by a request of its own.

@@ -3,18 +3,9 @@
 # folder in which it is: the kernel, and `base.cpio`, a root with busybox, the drivers
 # of the disk and `init`. It installs nothing and needs no root; `cmd/demo/setup.sh vm`
 # gets the programs that it uses.
-#
-# The folder is $TESTVM_CACHE, or greengate-testvm among the user's caches.
-# Remove it to get Debian's kernel of today.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-cache=${TESTVM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/greengate-testvm}
-
-# give_up WHY ends with one line.
-give_up() {
-	echo "testvm: $*" >&2
-	exit 1
-}
+. "$here/lib.sh"
 
 # Debian's kernel for virtual machines: 27 MB, with ext4 built in.
 kernel_package() {
@@ -37,24 +28,19 @@ root() {
 }
 
 [ "$(uname -m)" = x86_64 ] || give_up "the virtual machine is an x86_64, and so must be the computer that builds greengate for it"
-if [ "$cache/base.cpio" -nt "$here/init" ] && [ "$cache/base.cpio" -nt "$here/setup.sh" ]; then
+if fresh "$cache/base.cpio" "$here"/{init,setup.sh}; then
 	echo "$cache"
 	exit
 fi
 
 package=$(kernel_package) || true
 [ -n "$package" ] || give_up "Debian's package linux-image-cloud-amd64 is not known here (type: sudo apt-get update)"
-mkdir -p "$cache"
-work=$(mktemp -d "$cache/new.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-cd "$work"
 echo "getting $package for the virtual machine of the tests" >&2
-# Root's apt would hand the download to a user that may not write here.
-apt-get -qq -o APT::Sandbox::User="$(id -un)" download "$package" >&2 || give_up "$package cannot be had"
-dpkg-deb -x "$package"_*.deb debian
+workshop
+unpack debian "$package"
 version=${package#linux-image-}
 root debian "$version"
-(cd root && find . | busybox cpio -o -H newc 2>/dev/null) >base.cpio
+archive root >base.cpio
 mv "debian/boot/vmlinuz-$version" "$cache/kernel"
 mv base.cpio "$cache/base.cpio" # last: where it is, all is there
 echo "$cache"

@@ -31,12 +31,37 @@ func level(t *testing.T, line int) bool {
 // that when it claims the line, so it is for afterwards.
 func drive(t *testing.T, line int, high bool) {
 	t.Helper()
+	h := reach(t, line)
+	h.to(high)
+	_ = h.file.Close()
+}
+
+// hand is the world's hand on an input.
+type hand struct {
+	t    *testing.T
+	file *os.File
+}
+
+// reach takes a line into the hand, for what goes up and down fast.
+func reach(t *testing.T, line int) hand {
+	t.Helper()
+	file, err := os.OpenFile(filepath.Join(simulator, fmt.Sprintf("sim_gpio%d/pull", line)), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() }) // it may be closed already
+	return hand{t, file}
+}
+
+// to pulls it up or down.
+func (h hand) to(high bool) {
+	h.t.Helper()
 	pull := "pull-down"
 	if high {
 		pull = "pull-up"
 	}
-	if err := os.WriteFile(filepath.Join(simulator, fmt.Sprintf("sim_gpio%d/pull", line)), []byte(pull), 0); err != nil {
-		t.Fatal(err)
+	if _, err := h.file.WriteAt([]byte(pull), 0); err != nil {
+		h.t.Fatal(err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package pi3_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -28,14 +29,7 @@ func TestTrafficLight(t *testing.T) {
 	}
 	p.functions("in")
 
-	p.must("greengate run --config /site/group.yaml >/tmp/log 2>&1 & gateway=$!")
-	p.eventually("the gateway runs", func() bool {
-		if said, code := p.try("kill -0 $gateway || cat /tmp/log"); code != 0 {
-			t.Fatalf("the gateway did not start: %s", said)
-		}
-		_, code := p.try(on("status"))
-		return code == 0
-	})
+	p.start()
 	p.functions("out")
 	p.carry("at start, the safe levels", red)
 
@@ -46,10 +40,18 @@ func TestTrafficLight(t *testing.T) {
 		p.must(on(`shadow update light '{"state": {"desired": {"property": "` + c.colour + `"}}}'`))
 		p.carry("light "+c.colour, c.levels)
 	}
-	list := p.must(on("gpio list"))
-	for _, line := range strings.Split(list, "\n")[1:] {
-		if lit := strings.HasPrefix(line, "red"); !strings.Contains(line, "ioctl-gpio") || strings.Contains(line, " on ") != lit {
-			t.Errorf("the list has %q", line)
+	if list := p.must(on("gpio list")); !strings.Contains(list, "Raspberry Pi 3 Model B") {
+		t.Errorf("the list does not say on which board this is:\n%s", list)
+	}
+	var list struct {
+		GPIO []struct{ Name, Level, Mode, Fault string }
+	}
+	if err := json.Unmarshal([]byte(p.must(on("gpio list --json"))), &list); err != nil || len(list.GPIO) != 4 {
+		t.Fatalf("the list has %+v (%v)", list.GPIO, err)
+	}
+	for _, pin := range list.GPIO {
+		if pin.Mode != "ioctl-gpio" || pin.Fault != "" || (pin.Level == "on") != (pin.Name == "red") {
+			t.Errorf("the list has %+v", pin)
 		}
 	}
 
@@ -72,6 +74,27 @@ func TestTrafficLight(t *testing.T) {
 	p.carry("set by hand", green)
 	p.must("kill $gateway; wait $gateway")
 	p.carry("after the end, the safe levels", red)
+
+	// A gateway that is killed leaves its pins as they are; what systemd runs then makes
+	// them safe.
+	p.start()
+	p.must(on("gpio set green on") + "; " + on("gpio set red off"))
+	p.try("kill -9 $gateway; wait $gateway")
+	p.must(on("gpio safe"))
+	p.carry("after gpio safe, the safe levels", red)
+}
+
+// start starts the gateway, and waits until it runs.
+func (p *pi) start() {
+	p.t.Helper()
+	p.must("greengate run --config /site/group.yaml >/tmp/log 2>&1 & gateway=$!")
+	p.eventually("the gateway runs", func() bool {
+		if _, code := p.try("kill -0 $gateway"); code != 0 {
+			p.t.Fatalf("the gateway did not start: %s", p.must("cat /tmp/log"))
+		}
+		_, code := p.try(on("status"))
+		return code == 0
+	})
 }
 
 // on is a command of greengate on the board.

@@ -148,7 +148,7 @@ func (r *Reconciler) offline() {
 			continue
 		}
 		if e.place == flying {
-			r.unknown(e)
+			r.figures.unknown++
 		} else {
 			e.forgo()
 		}

@@ -23,6 +23,8 @@
 // decides: `desired` is the cloud's, `reported` is the device's. A value that is
 // an object on one side and none on the other is one leaf. What loses is told to
 // the journal. Numbers are equal by value, the order of members does not count.
+// When an object was removed on one side and is changed in part on the other, its
+// parts decide, each for itself; {} has none, and is one leaf.
 //
 // A whole document that was deleted on one side and has not changed on the other
 // is deleted there too. One that has changed there survives as it is, and is made
@@ -31,7 +33,8 @@
 // deletion). No clock decides anything.
 //
 // With direction up the cloud is made equal to the gateway, with down the gateway
-// to the cloud; a document that the other side never had stays where it is.
+// to the cloud, deletions included. A document that only the side has which does
+// not lead stays where it is, unless the other had it and deleted it meanwhile.
 //
 // # The exchange
 //
@@ -41,6 +44,11 @@
 // answer is stored by a second transaction. A 409, a gap between notifications or
 // an unknown outcome leads back to asking. A notification of the very next
 // version is merged without asking. One exchange is under way for each shadow.
+//
+// A document that the cloud lacks is made empty first, without a version, which
+// can harm nobody, and then written to with its version: see plan. A deletion
+// takes no version in AWS: the cloud is asked right before, and what was written
+// in between all the same is told by notifications and comes back (turn.erased).
 //
 // # Concurrency
 //

@@ -2,6 +2,7 @@ package shadows_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,5 +68,69 @@ func TestBlocked(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// Both sides of a conflict are kept, who won, and when; nothing else is called one.
+func TestConflictIsKept(t *testing.T) {
+	inSite(t, cloudtest.Options{}, manyThings(2), func(s *site) {
+		for thing := range s.things {
+			s.change("cloud", thing, "", common)
+		}
+		s.rests(time.Minute)
+		s.away()
+		s.change("local", "T0", "", `{"desired":{"a":2,"b":5},"reported":{"a":2,"b":5}}`)
+		s.change("cloud", "T0", "", `{"desired":{"a":3,"b":5,"c":1},"reported":{"a":3,"o":null}}`)
+		s.change("local", "T1", "", `{"reported":{"b":1}}`)
+		s.remove("cloud", "T1", "")
+		start := time.Now()
+		s.back()
+		s.rests(time.Minute)
+		want := map[string][]string{
+			"T0": {`desired /a base 1 local 2 cloud 3: cloud`, `reported /a base 1 local 2 cloud 3: local`},
+			"T1": {`  base ` + common + ` local {"desired":{"a":1,"o":{"x":1}},"reported":{"a":1,"o":{"x":1},"b":1}} cloud : local`},
+		}
+		for thing, conflicts := range want {
+			history, err := s.local.History(s.Context(), thing, "", 0, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, e := range history {
+				for _, c := range e.Conflicts {
+					got = append(got, fmt.Sprintf("%s %s base %s local %s cloud %s: %s", c.Section, c.Path, c.Base, c.Local, c.Cloud, c.Winner))
+				}
+			}
+			if slices.Sort(got); !slices.Equal(got, conflicts) {
+				t.Errorf("%s: conflicts\n%s, want\n%s", thing, strings.Join(got, "\n"), strings.Join(conflicts, "\n"))
+			}
+			_ = s.rec.Status(s.Context(), thing, func(n shadows.State) bool {
+				if n.LastConflict.Before(start) || n.LastConflict.After(time.Now()) {
+					t.Errorf("%s: last conflict %v", thing, n.LastConflict)
+				}
+				return true
+			})
+		}
+	})
+}
+
+// What the documentation does not say is asked: whether an object of nulls alone,
+// put where there was none, leaves an empty object.
+func TestNullsAlone(t *testing.T) {
+	for _, nothing := range []bool{false, true} {
+		t.Run(fmt.Sprintf("leave nothing %v", nothing), func(t *testing.T) {
+			inSite(t, cloudtest.Options{Readings: cloudtest.Readings{NullsLeaveNothing: nothing}}, manyThings(1), func(s *site) {
+				s.change("cloud", "T0", "", common)
+				s.rests(time.Minute)
+				s.change("cloud", "T0", "", `{"desired":{"n":{"x":null}}}`)
+				s.rests(time.Minute)
+				s.change("local", "T0", "", `{"reported":{"n":{"x":null}}}`)
+				s.rests(time.Minute)
+				if l, _ := s.localHas("T0", ""); !s.equal("T0", "") {
+					c, _ := s.cloudHas("T0", "")
+					t.Errorf("local %v, cloud %v", l, c)
+				}
+			})
+		})
 	}
 }

@@ -38,6 +38,7 @@ type site struct {
 	limits  cloud.Limits
 	rate    cloud.Rate
 	pace    shadows.Rate
+	blocks  bool     // a fault that blocks what it meets until something changes
 	pardon  []string // rules whose breaches the test itself makes
 
 	folder string // of the database

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"greengate/sync/cloud"
 	"greengate/sync/cloud/cloudtest"
 	"greengate/sync/shadows"
 )
@@ -140,6 +141,46 @@ func TestThousandThingsWithoutShadows(t *testing.T) {
 	t.Run("none", func(t *testing.T) {
 		inSite(t, cloudtest.Options{Limits: cloudtest.NoRates()}, manyThings(1000), body, (*site).unlimited)
 	})
+}
+
+// A notification that does not come, while the link is up, is noticed by the next
+// one; one that another overtakes is waited for, and nothing is asked.
+func TestNotificationsWithGaps(t *testing.T) {
+	topic := "$aws/things/T0/shadow/update/accepted"
+	for name, x := range map[string]struct {
+		next  string        // what is heard of: an update, or delete
+		late  time.Duration // after which the first comes; 0: never
+		asks  int64
+		state string
+	}{
+		"lost, then an update":  {`{"desired":{"c":3}}`, 0, 1, `{"desired":{"a":1,"b":2,"c":3,"o":{"x":1}},"reported":{"a":1,"o":{"x":1}}}`},
+		"lost, then a deletion": {"delete", 0, 1, ``},
+		"overtaken":             {`{"desired":{"b":3}}`, 100 * time.Millisecond, 0, `{"desired":{"a":1,"b":3,"o":{"x":1}},"reported":{"a":1,"o":{"x":1}}}`},
+		"late":                  {`{"desired":{"b":3}}`, 5 * time.Second, 1, `{"desired":{"a":1,"b":3,"o":{"x":1}},"reported":{"a":1,"o":{"x":1}}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inSite(t, cloudtest.Options{}, manyThings(1), func(s *site) {
+				s.change("cloud", "T0", "", common)
+				s.rests(time.Minute)
+				sent := s.sent.Load()
+				s.cloud.Change(func(f *cloudtest.Faults) { f.DeliverLost = 1 })
+				first, err := s.cloud.UpdateShadow("T0", "", []byte(`{"state":{"desired":{"b":2}}}`))
+				if err != nil {
+					t.Fatal(err)
+				}
+				does("cloud "+x.next)(s, "T0")
+				if x.late > 0 {
+					<-time.After(x.late)
+					s.replay(cloud.Publish{Topic: topic, Payload: first})
+				}
+				s.rests(time.Minute)
+				s.became("T0", exchange{name: name, want: x.state})
+				if n := s.sent.Load() - sent; n != x.asks {
+					t.Errorf("%d requests, want %d", n, x.asks)
+				}
+			})
+		})
+	}
 }
 
 // Messages of the cloud that come again, late and in any order, change nothing and

@@ -109,7 +109,7 @@ func (r *Reconciler) acknowledged(e *entry, req *request, err error) {
 	var never *Never
 	switch {
 	case errors.Is(err, ErrLost), errors.Is(err, ErrOffline):
-		r.unknown(e)
+		r.figures.unknown++
 		r.schedule.land(e)
 		e.ask = true
 		r.advance(e)
@@ -136,12 +136,9 @@ func (r *Reconciler) landed(e *entry) {
 	r.advance(e)
 }
 
-// unknown notes that a request has no answer.
-func (r *Reconciler) unknown(e *entry) { r.figures.unknown++ }
-
 // unanswered is called when the time for an answer is over.
 func (r *Reconciler) unanswered(e *entry) {
-	r.unknown(e)
+	r.figures.unknown++
 	r.fail(e, "the cloud did not answer")
 	e.ask = true
 	r.schedule.land(e)

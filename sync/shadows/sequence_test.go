@@ -55,7 +55,7 @@ func playSite(t *testing.T, i int) {
 	inSite(t, cloudtest.Options{Readings: randomReadings(rng)}, things, func(s *site) {
 		// A cloud that is late, and a line that becomes faster, break limits by
 		// themselves.
-		s.pardon = []string{"keep-alive", "shadow-in-flight", "connect-rate"}
+		s.pardon = []string{"keep-alive", "shadow-in-flight", "connect-rate", "publish-rate"}
 		p := &player{site: s, rng: rng, number: i, tracks: map[key]*track{}}
 		for thing := range things {
 			p.tracks[key{thing, ""}], p.tracks[key{thing, "n"}] = &track{}, &track{}

@@ -97,7 +97,7 @@ func (r *Reconciler) Faults() []string {
 	var all []string
 	f := &r.figures
 	if f.totals.blocked > 0 {
-		all = append(all, fmt.Sprintf("sync: the cloud refuses %d shadows; `greengate shadow status` says why", f.totals.blocked))
+		all = append(all, fmt.Sprintf("sync: the cloud refuses %d shadows; `greengate status` says why", f.totals.blocked))
 	}
 	var barred []*entry
 	for _, e := range r.schedule.entries {

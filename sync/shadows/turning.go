@@ -41,7 +41,7 @@ func (r *Reconciler) turn(e *entry) {
 		erasing: e.erasing, force: e.force, offline: !r.online,
 	}
 	if e.reply != nil && e.reply.kind == got {
-		e.ask = false
+		e.ask, e.erasing = false, false
 	}
 	e.notes, e.reply, e.unsent, e.look, e.news, e.force = nil, nil, nil, false, false, false
 	r.mu.Unlock()
@@ -179,7 +179,7 @@ func (r *Reconciler) turned(j *job, changed bool, err error) {
 // makes good what was heard and is lost now.
 func (r *Reconciler) undone(j *job, err error) {
 	e := j.e
-	e.look, e.ask, e.unsent = true, true, j.unsent
+	e.look, e.ask, e.unsent, e.erasing = true, true, j.unsent, e.erasing || j.erasing
 	e.notes, e.news = nil, false
 	var rejection *localshadow.Rejection
 	switch {

@@ -47,20 +47,30 @@ devices: []
 
 // groupRest goes to the end of the file, once its devices are there.
 const groupRest = `
-# Three LEDs follow the traffic light's shadow. They are simulated, so that the
-# demo runs anywhere; without the line driver they are pins of a Raspberry Pi.
+# The pins and sensors of the gateway itself. They are simulated, so that the demo
+# runs anywhere; without the line driver they are those of a Raspberry Pi.
 gpio:
   driver: sim
+  # Three LEDs follow the traffic light's shadow. Red and green are never on together,
+  # whoever asks for it.
   leds:
-    - {name: red, pin: GPIO17, thing: GG_TrafficLight, key: property, on: R}
+    - {name: red, pin: GPIO17, thing: GG_TrafficLight, key: property, on: R, interlock: [red, green]}
     - {name: yellow, pin: GPIO27, thing: GG_TrafficLight, key: property, on: Y}
-    - {name: green, pin: GPIO22, thing: GG_TrafficLight, key: property, on: G}
+    - {name: green, pin: GPIO22, thing: GG_TrafficLight, key: property, on: G, interlock: [red, green]}
+  # A button, which greengate gpio press presses here, and a fingertip on a Pi.
+  buttons:
+    - {name: bell, pin: GPIO23, long: 1s, topic: home/bell}
+  # A BME280 is read over I2C; a topic is for what is measured often.
+  sensors:
+    - {name: hall, kind: bme280, every: 5s, topic: sensors/hall}
 
 # Nothing passes without a row: the intruder has none. The light needs none for
 # its own shadow.
 subscriptions:
   - {from: sensor, topic: "sensors/#", to: "label:screen"}
   - {from: sensor, topic: "sensors/#", to: cloud}
+  - {from: "gpio:hall", topic: sensors/hall, to: ["label:screen", cloud]}
+  - {from: "gpio:bell", topic: home/bell, to: "label:screen"}
   - {from: cloud, topic: "cmd/${to}/#", to: "label:screen"}
   - {from: GG_Switch, shadow: GG_TrafficLight, may: [update]}
 `

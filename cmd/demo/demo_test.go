@@ -124,6 +124,42 @@ func (s *show) lit(lamp string) {
 	}
 }
 
+// pins looks at the pins and sensors of the gateway itself: a BME280 whose values
+// change, and two LEDs that are never on together.
+func (s *show) pins(site string) {
+	s.t.Helper()
+	reading := func() string {
+		line := s.until("display", "heard sensors/hall", `"temperature":`, `"humidity":`, `"pressure":`, `"simulated":true`)
+		values, _, _ := strings.Cut(line, `"units"`)
+		return values
+	}
+	first, changed := reading(), false
+	for n := 0; !changed && n < 5; n++ {
+		changed = reading() != first
+	}
+	if !changed {
+		s.t.Errorf("the BME280 reads the same all the time: %s", first)
+	}
+	bin, err := programs()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	// The light goes on meanwhile, and may change in between.
+	for range 10 {
+		said := ""
+		for _, lamp := range []string{"red", "green"} {
+			set := exec.Command(filepath.Join(bin, "greengate"), "gpio", "set", lamp, "on", "--config", filepath.Join(site, "group.yaml"))
+			out, err := set.CombinedOutput()
+			if err != nil && strings.Contains(string(out), "may not be on while") {
+				return
+			}
+			said += string(out)
+		}
+		s.t.Logf("neither is refused: %s", said)
+	}
+	s.t.Error("red and green may be on together")
+}
+
 // ends waits for the end of the demo, which must have that exit code and leave
 // no process behind.
 func (s *show) ends(code int, site string) {
@@ -202,6 +238,7 @@ func TestDemo(t *testing.T) {
 		s.until("switch", "desired.property = "+colour+": accepted")
 		s.lit(lamp)
 	}
+	s.pins(site)
 	for _, line := range s.all {
 		for _, breach := range []string{"IT ANSWERED", "IT IS CONNECTED", "IT WAS TAKEN", "HEARD", temperatureTopic + ": 99.9"} {
 			if strings.Contains(line, breach) {
@@ -285,7 +322,11 @@ func TestDemoHints(t *testing.T) {
 	s := play(t, site, freePort(t), freePort(t))
 	s.until("demo", "try next")
 	// Pulling the plug and plugging in print nothing.
-	for _, want := range []string{"sensor", "intruder", "property", "yellow", "wall", "", "waiting", "", ""} {
+	wants := []string{
+		"sensor", "intruder", "property", "bme280", "bell was pressed", "wall",
+		"", "waiting", trafficLight, "", trafficLight, "property", "",
+	}
+	for _, want := range wants {
 		_, command, _ := strings.Cut(s.until("demo", " --"), "|")
 		typed := exec.Command("sh", "-c", command)
 		typed.Dir = s.cmd.Dir
@@ -317,6 +358,7 @@ func TestDemoHints(t *testing.T) {
 			t.Errorf("%s\nended with %v and printed\n%s", command, err, printed)
 		}
 	}
+	s.until("display", "heard home/bell", `"event":"long"`)
 	s.until("display", "heard cmd/display/note: good morning")
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	s.ends(0, site)
@@ -337,7 +379,7 @@ func TestDemoInAnOlderSite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	older := regexp.MustCompile(`(?ms)^(?:gpio|cloud):.*?^$|^  - [^\n]*(?:GG_|cloud)[^\n]*\n`).ReplaceAll(text, nil)
+	older := regexp.MustCompile(`(?ms)^(?:gpio|cloud):.*?^$|^  - [^\n]*(?:GG_|gpio:|cloud)[^\n]*\n`).ReplaceAll(text, nil)
 	if err := os.WriteFile(file, older, 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os/exec"
+	"slices"
 	"time"
 )
 
@@ -47,8 +48,10 @@ func look(ctx context.Context, greengate, config string) (string, error) {
 	}
 	on, mode := map[string]bool{}, ""
 	for _, pin := range status.GPIO {
-		on[pin.Name] = pin.Level == "on"
-		mode = pin.Mode
+		if slices.Contains(lampNames, pin.Name) { // and no button or sensor
+			on[pin.Name] = pin.Level == "on"
+			mode = pin.Mode
+		}
 	}
 	return fmt.Sprintf("%s  at the gateway's pins (%s)", lamps(func(name string) bool { return on[name] }), mode), nil
 }

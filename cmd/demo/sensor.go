@@ -41,7 +41,11 @@ func sensor(ctx context.Context, d *device) error {
 	}
 }
 
-// display shows what it hears of the sensors, and what the cloud tells it.
+// bellTopic is where the button of the demo's gateway publishes.
+const bellTopic = "home/bell"
+
+// display shows what it hears of the sensors and of the bell, and what the cloud
+// tells it.
 func display(ctx context.Context, d *device) error {
 	b, err := d.find(ctx)
 	if err != nil {
@@ -51,13 +55,13 @@ func display(ctx context.Context, d *device) error {
 		func(m *autopaho.ConnectionManager) {
 			commands := "cmd/" + d.thing + "/#"
 			_, err := m.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{
-				{Topic: "sensors/#", QoS: 1}, {Topic: commands, QoS: 1},
+				{Topic: "sensors/#", QoS: 1}, {Topic: bellTopic, QoS: 1}, {Topic: commands, QoS: 1},
 			}})
 			if err != nil {
-				say("subscribe to sensors/# and %s: %v", commands, err)
+				say("subscribe to sensors/#, %s and %s: %v", bellTopic, commands, err)
 				return
 			}
-			say("subscribed to sensors/# and %s", commands)
+			say("subscribed to sensors/#, %s and %s", bellTopic, commands)
 		},
 		func(p *paho.Publish) { say("heard %s: %s", p.Topic, p.Payload) })
 	if err != nil {

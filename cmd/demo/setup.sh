@@ -8,6 +8,8 @@
 #                       QEMU, and kernels of Debian's (testvm, testvm/gpio)
 #   setup.sh pi         the emulated Raspberry Pi 3, and a compiler for it (testvm/pi3)
 #   setup.sh systemd    the virtual machine with systemd (testvm/systemd)
+#   setup.sh packages   what makes the packages: nfpm, and Debian's cross compilers; and what
+#                       tries them: lintian, and an emulator of the other processors
 #
 # Where installing is impossible it says in one line what to type, and fails.
 set -euo pipefail
@@ -127,10 +129,32 @@ systemd() {
 	make_machine testvm/systemd
 }
 
+packages() {
+	compiler
+	[ "$(uname -m)" = x86_64 ] || need gcc-x86-64-linux-gnu x86_64-linux-gnu-gcc
+	need gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc
+	need gcc-arm-linux-gnueabihf arm-linux-gnueabihf-gcc
+	[ -e /usr/aarch64-linux-gnu/include/stdlib.h ] || missing+=(libc6-dev-arm64-cross)
+	[ -e /usr/arm-linux-gnueabihf/include/stdlib.h ] || missing+=(libc6-dev-armhf-cross)
+	need lintian lintian
+	need qemu-user-static qemu-aarch64-static qemu-arm-static
+	[ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
+	nfpm
+}
+
+# nfpm makes packages. It is kept out of go.mod, which it would make five times as long.
+nfpm() {
+	local version=v2.43.0 tools=${XDG_CACHE_HOME:-$HOME/.cache}/greengate-tools
+	if ! go version -m "$tools/nfpm" 2>/dev/null | grep -q "nfpm/v2[[:space:]]$version"; then
+		echo "installing nfpm $version" >&2
+		(cd / && GOFLAGS= GOBIN=$tools go install "github.com/goreleaser/nfpm/v2/cmd/nfpm@$version")
+	fi
+}
+
 case ${1:-} in
-compiler | clients | vm | pi | systemd) "$1" ;;
+compiler | clients | vm | pi | systemd | packages) "$1" ;;
 *)
-	echo "usage: setup.sh compiler|clients|vm|pi|systemd" >&2
+	echo "usage: setup.sh compiler|clients|vm|pi|systemd|packages" >&2
 	exit 2
 	;;
 esac

@@ -22,6 +22,7 @@ type site struct {
 	demo, greengate, iotsim string // the programs, as a person would type them
 	broker, discovery       string // HOST:PORT
 	cloud                   string // likewise; empty: a site of an older demo, without one
+	button                  string // of the gateway; likewise
 	console                 *console
 	picked                  map[string]bool // addresses, for a new site
 }
@@ -86,7 +87,7 @@ func openSite(ctx context.Context, dir, broker, discovery, cloud string) (*site,
 			return nil, fmt.Errorf("make the demo site: %w", err)
 		}
 	}
-	if err := s.readAddresses(); err != nil {
+	if err := s.readGroup(); err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.file, err)
 	}
 	for key, address := range map[string]string{"broker.listen": s.broker, "discovery.listen": s.discovery, "cloud.port": s.cloud} {
@@ -97,9 +98,9 @@ func openSite(ctx context.Context, dir, broker, discovery, cloud string) (*site,
 	return s, nil
 }
 
-// readAddresses takes the addresses from the file: a person may have changed
-// them.
-func (s *site) readAddresses() error {
+// readGroup takes what the demo must know from the file: a person may have changed
+// it.
+func (s *site) readGroup() error {
 	text, err := os.ReadFile(s.file)
 	if err != nil {
 		return err
@@ -110,6 +111,7 @@ func (s *site) readAddresses() error {
 			Endpoint string
 			Port     int
 		}
+		GPIO struct{ Buttons []struct{ Name string } }
 	}
 	if err := yaml.Unmarshal(text, &group); err != nil {
 		return err
@@ -120,6 +122,9 @@ func (s *site) readAddresses() error {
 	s.broker, s.discovery = group.Broker.Listen[0], group.Discovery.Listen[0]
 	if group.Cloud.Endpoint == "localhost" { // and not AWS, which a person may have tried
 		s.cloud = net.JoinHostPort("127.0.0.1", strconv.Itoa(group.Cloud.Port))
+	}
+	if b := group.GPIO.Buttons; len(b) > 0 {
+		s.button = b[0].Name
 	}
 	return nil
 }
@@ -237,6 +242,9 @@ func (s *site) hint() {
 	if s.has(trafficLight) {
 		s.tell("  %s shadow get --config %s %s", s.greengate, s.file, trafficLight)
 		s.tell("  %s gpio list --config %s", s.greengate, s.file)
+	}
+	if s.button != "" {
+		s.tell("  %s gpio press --config %s %s --hold 1200ms   # a long press: the display hears it", s.greengate, s.file, s.button)
 	}
 	s.tell("  %s", wall)
 	if s.cloud == "" {

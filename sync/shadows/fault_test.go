@@ -134,6 +134,10 @@ func TestFaultInEachExchange(t *testing.T) {
 // never.
 func TestCutInEachExchange(t *testing.T) {
 	live, away := split(exchanges)
+	step := 10 * time.Millisecond
+	if *sequences > 1000 {
+		step = time.Millisecond
+	}
 	for what, strike := range map[string]func(*site){
 		"cut":            func(s *site) { s.cloud.Cut(core, true) },
 		"cut and forgot": func(s *site) { s.cloud.ForgetSession(core) },
@@ -143,7 +147,7 @@ func TestCutInEachExchange(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			for at := time.Duration(0); at < 150*time.Millisecond; at += 5 * time.Millisecond {
+			for at := time.Duration(0); at < 150*time.Millisecond; at += step {
 				for _, all := range [][]exchange{live, away} {
 					t.Run(fmt.Sprintf("%v/live %v", at, all[0].live), func(t *testing.T) {
 						meet(t, cloudtest.Options{Limits: cloudtest.NoRates()}, all, func(s *site) {

@@ -264,7 +264,7 @@ func unexplained(base, outcome state, local, cloud []write) string {
 		if got, ok := outcome.at(path).(object); ok && len(got) == 0 && (touchedBelow(local, path) || touchedBelow(cloud, path)) {
 			continue // each side took some of its members
 		}
-		if deleted { // what survives a deletion is a whole document
+		if deleted || replaced(local, path) || replaced(cloud, path) { // what survives a deletion is whole
 			may = append(may, base.at(path))
 			for _, w := range slices.Concat(local, cloud) {
 				may = append(may, w.after.at(path))
@@ -286,6 +286,19 @@ func touchedBelow(writes []write, path string) bool {
 	for _, w := range writes {
 		for t := range w.touched {
 			if strings.HasPrefix(t, path+"/") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// replaced tells whether a write put a value, or nothing, in the place of an object
+// that a path leads through: then the object of the other side may have won whole.
+func replaced(writes []write, path string) bool {
+	for _, w := range writes {
+		for t := range w.touched {
+			if strings.HasPrefix(path, t+"/") {
 				return true
 			}
 		}

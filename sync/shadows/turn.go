@@ -165,9 +165,9 @@ func (t *turn) hear(notes []note) (rest []note, ok bool) {
 		switch {
 		case !t.row.stored:
 			return nil, false
-		case n.deleted && n.version == c.version:
-			t.learn(cloudSide{version: n.version}, false)
 		case n.deleted, !c.found:
+			// Of a deletion too the cloud's own answer counts: an old message of one may
+			// come again, when versions have begun anew, and nothing brings a document back.
 			return nil, false
 		case n.version <= c.version:
 			// Told already. A version that began anew follows a deletion, which is told too.

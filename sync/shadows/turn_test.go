@@ -135,9 +135,9 @@ func TestHear(t *testing.T) {
 		{"told already", []note{up(3, `{"desired":{"a":7}}`), up(4, `{"desired":{"a":8}}`)}, `{"desired":{"a":1}}`, 0, true},
 		{"twice", []note{up(5, `{"desired":{"a":2}}`), up(5, `{"desired":{"a":2}}`)}, `{"desired":{"a":2}}`, 0, true},
 		{"a gap", []note{up(6, `{"desired":{"a":2}}`)}, `{"desired":{"a":1}}`, 1, true},
-		{"its deletion", []note{{version: 4, deleted: true}}, ``, 0, true},
+		{"its deletion", []note{{version: 4, deleted: true}}, `{"desired":{"a":1}}`, 0, false},
 		{"a deletion of another", []note{{version: 6, deleted: true}}, `{"desired":{"a":1}}`, 0, false},
-		{"made again", []note{{version: 4, deleted: true}, up(5, `{"desired":{"b":2}}`)}, ``, 0, false},
+		{"made again", []note{{version: 4, deleted: true}, up(5, `{"desired":{"b":2}}`)}, `{"desired":{"a":1}}`, 0, false},
 		{"doubtful", []note{up(5, `{"desired":{"n":{"x":null}}}`)}, `{"desired":{"a":1}}`, 0, false},
 	} {
 		s := standing(t, Both, `{"desired":{"a":1}}`, `{"desired":{"a":1}}`)

@@ -55,6 +55,8 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	case found:
 		s.discover(w, r, thing, asked)
 	case s.o.Data != nil:
+		// Before: what the request does is done under this certificate.
+		s.o.Identities.Used(thing, r.TLS.PeerCertificates[0])
 		s.o.Data.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), thingKey{}, thing)))
 	default:
 		s.stats.refuse(refusal{thing: thing, reason: reasonUnknownPath, remote: r.RemoteAddr, err: fmt.Errorf("nothing is at %.100q", r.URL.Path)})

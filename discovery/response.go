@@ -2,6 +2,8 @@ package discovery
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -19,7 +21,18 @@ type response struct {
 	closes bool // the connection ends after this answer
 }
 
-func newResponse() *response { return &response{header: http.Header{}} }
+func newResponse() *response {
+	return &response{header: http.Header{"X-Amzn-Requestid": {newRequestID()}}}
+}
+
+// newRequestID returns a random UUID (RFC 9562, version 4): the SDKs of AWS
+// give their users the one of each answer, and ours is in the data plane's too.
+func newRequestID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0F|0x40, b[8]&0x3F|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
 
 func (w *response) Header() http.Header { return w.header }
 
@@ -79,9 +92,8 @@ func (w *response) encode(method string) []byte {
 var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
 
 // errorTypes are the names by which the SDKs of AWS know an error, in the
-// header x-amzn-ErrorType (AWS IoT API, "Errors").
+// header x-amzn-ErrorType (AWS IoT API, "Errors"). Others are invalid requests.
 var errorTypes = map[int]string{
-	http.StatusBadRequest:          "InvalidRequestException",
 	http.StatusUnauthorized:        "UnauthorizedException",
 	http.StatusForbidden:           "ForbiddenException",
 	http.StatusNotFound:            "ResourceNotFoundException",
@@ -92,9 +104,7 @@ var errorTypes = map[int]string{
 // writeError answers with a status and a JSON body. JSON it must be: another
 // body makes the V2 SDK for Node abort its process.
 func writeError(w http.ResponseWriter, status int, message string) {
-	if name, known := errorTypes[status]; known {
-		w.Header().Set("X-Amzn-Errortype", name)
-	}
+	w.Header().Set("X-Amzn-Errortype", cmp.Or(errorTypes[status], "InvalidRequestException"))
 	writeJSON(w, status, struct {
 		Message string `json:"message"`
 	}{message})

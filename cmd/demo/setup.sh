@@ -2,8 +2,9 @@
 # Installs what Go does not bring, and does nothing where it is already there.
 #
 #   setup.sh compiler   a C compiler: Go's race detector and the SQLite library need one
-#   setup.sh clients    the real clients of the tests: mosquitto's, and the npm ones pinned
-#                       in cmd/greengate/testdata/clients
+#   setup.sh clients    the real clients of the tests: mosquitto's, boto3, and the npm ones
+#                       pinned in cmd/greengate/testdata/clients
+#   setup.sh browser    what the tests of the status page want: a Chromium, and promtool
 #   setup.sh vm         the virtual machines in which power is cut, and which has pins:
 #                       QEMU, and kernels of Debian's (testvm, testvm/gpio)
 #   setup.sh pi         the emulated Raspberry Pi 3, and a compiler for it (testvm/pi3)
@@ -60,6 +61,8 @@ clients() {
 	command -v mosquitto_pub >/dev/null || missing+=(mosquitto-clients)
 	command -v node >/dev/null || missing+=(nodejs)
 	command -v npm >/dev/null || missing+=(npm)
+	# The tests ask Debian's Python: another one on the path may have another boto3, or none.
+	/usr/bin/python3 -c 'import boto3' 2>/dev/null || missing+=(python3-boto3)
 	[ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
 
 	cd cmd/greengate/testdata/clients
@@ -68,6 +71,14 @@ clients() {
 		echo "installing the npm clients" >&2
 		npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 	fi
+}
+
+# browser is not to keep anybody from the other tests: those that want it skip without.
+browser() {
+	local missing=()
+	command -v chromium >/dev/null || missing+=(chromium)
+	command -v promtool >/dev/null || missing+=(prometheus)
+	[ ${#missing[@]} -eq 0 ] || (install "${missing[@]}") || echo "the tests of the status page that want it are skipped" >&2
 }
 
 # here tells whether this computer can be the host of the virtual machines.
@@ -152,9 +163,9 @@ nfpm() {
 }
 
 case ${1:-} in
-compiler | clients | vm | pi | systemd | packages) "$1" ;;
+compiler | clients | browser | vm | pi | systemd | packages) "$1" ;;
 *)
-	echo "usage: setup.sh compiler|clients|vm|pi|systemd|packages" >&2
+	echo "usage: setup.sh compiler|clients|browser|vm|pi|systemd|packages" >&2
 	exit 2
 	;;
 esac

@@ -307,13 +307,14 @@ func (b *Broker) retain(d *router.Delivery) {
 		b.router.Note(router.Dropped, "retained-reserved")
 		return
 	}
-	if !b.retained.keep(m) {
+	now := time.Now()
+	if !b.retained.keep(m, now) {
 		b.router.Note(router.Dropped, retainedFull)
 		b.log.Warn("retained message not kept: the store is full", "thing", m.Source.Name, "topic", m.Topic)
 		return
 	}
 	if b.store != nil {
-		b.store.retain(m.Keep(), d.Hold().Done)
+		b.store.retain(m.Keep(), now, d.Hold().Done)
 	}
 }
 

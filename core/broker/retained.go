@@ -24,19 +24,26 @@ const (
 // when that one subscribes.
 type retained struct {
 	mu    sync.RWMutex
-	tree  tree[*message.Message]
+	tree  tree[kept]
 	bytes int
+}
+
+// kept is one retained message and when it came, by the clock of the machine;
+// zero: not known.
+type kept struct {
+	*message.Message
+	stored time.Time
 }
 
 // keep stores m for its topic in place of the one before; an empty payload
 // takes it out [MQTT-3.3.1-6, -7]. It tells whether there was room.
-func (r *retained) keep(m *message.Message) (ok bool) {
+func (r *retained) keep(m *message.Message, stored time.Time) (ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old, existed := r.tree.get(m.Topic, "")
 	size := 0
 	if existed {
-		size = sizeOf(old)
+		size = sizeOf(old.Message)
 	}
 	if len(m.Payload) == 0 {
 		r.tree.remove(m.Topic, "")
@@ -47,7 +54,7 @@ func (r *retained) keep(m *message.Message) (ok bool) {
 		return false
 	}
 	k := m.Keep()
-	r.tree.put(k.Topic, "", k)
+	r.tree.put(k.Topic, "", kept{k, stored})
 	r.bytes += sizeOf(k) - size
 	return true
 }
@@ -58,12 +65,12 @@ func (r *retained) matching(filter string) (found []*message.Message) {
 	now := time.Now()
 	stale := false
 	r.mu.RLock()
-	r.tree.matching(filter, func(m *message.Message) {
-		if m.Expired(now) {
+	r.tree.matching(filter, func(k kept) {
+		if k.Expired(now) {
 			stale = true
 			return
 		}
-		found = append(found, m)
+		found = append(found, k.Message)
 	})
 	r.mu.RUnlock()
 	if stale {
@@ -76,9 +83,9 @@ func (r *retained) expire(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var gone []*message.Message
-	r.tree.matching("#", func(m *message.Message) {
-		if m.Expired(now) {
-			gone = append(gone, m)
+	r.tree.matching("#", func(k kept) {
+		if k.Expired(now) {
+			gone = append(gone, k.Message)
 		}
 	})
 	for _, m := range gone {

@@ -85,6 +85,14 @@ func timeOf(expires int64) time.Time {
 	return time.Now().Add(time.Until(time.UnixMilli(expires)))
 }
 
+// storedAt is a time in the past, and not brought to a clock that was set.
+func storedAt(stored int64) time.Time {
+	if stored == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(stored)
+}
+
 // load reads what a former process has left: sessions, their subscriptions, and
 // what waits for them. The table must be in force: what no row of it allows any
 // more is dropped.
@@ -190,7 +198,7 @@ func (b *Broker) restore(r *queueRow) {
 }
 
 func (b *Broker) loadRetained(tx *sqlite.Tx) error {
-	rows, err := tx.Query("SELECT topic, source, qos, payload, properties, expires FROM retained")
+	rows, err := tx.Query("SELECT topic, source, qos, payload, properties, expires, stored FROM retained")
 	if err != nil {
 		return err
 	}
@@ -198,15 +206,15 @@ func (b *Broker) loadRetained(tx *sqlite.Tx) error {
 	for rows.Next() {
 		m := &message.Message{Retain: true}
 		var source, properties string
-		var qos, expires int64
-		if err := rows.Scan(&m.Topic, &source, &qos, &m.Payload, &properties, &expires); err != nil {
+		var qos, expires, stored int64
+		if err := rows.Scan(&m.Topic, &source, &qos, &m.Payload, &properties, &expires, &stored); err != nil {
 			return err
 		}
 		if m.Source, err = message.ParseEndpoint(source); err != nil {
 			continue
 		}
 		m.QoS, m.Properties, m.Expires = byte(qos), propertiesOf(properties), timeOf(expires)
-		b.retained.keep(m)
+		b.retained.keep(m, storedAt(stored))
 	}
 	return rows.Err()
 }

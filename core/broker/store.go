@@ -251,7 +251,7 @@ func (s *session) free(p *pending) {
 }
 
 // retainedRow is a retained message as its row has it.
-func (st *store) retain(m *message.Message, done func()) {
+func (st *store) retain(m *message.Message, stored time.Time, done func()) {
 	at(pointRetained)
 	if len(m.Payload) == 0 {
 		topic := m.Topic
@@ -262,9 +262,9 @@ func (st *store) retain(m *message.Message, done func()) {
 	}
 	source, properties, expires := m.Source.String(), propertiesText(m.Properties), expiryOf(m.Expires)
 	st.do(op{key: key{topic: m.Topic}, source: source, safe: true, done: done, run: func(tx *sqlite.Tx) error {
-		return tx.Exec("INSERT INTO retained (topic, source, qos, payload, properties, expires) VALUES (?, ?, ?, ?, ?, ?)"+
+		return tx.Exec("INSERT INTO retained (topic, source, qos, payload, properties, expires, stored) VALUES (?, ?, ?, ?, ?, ?, ?)"+
 			" ON CONFLICT (topic) DO UPDATE SET source = excluded.source, qos = excluded.qos, payload = excluded.payload,"+
-			" properties = excluded.properties, expires = excluded.expires",
-			m.Topic, source, int64(m.QoS), m.Payload, properties, expires)
+			" properties = excluded.properties, expires = excluded.expires, stored = excluded.stored",
+			m.Topic, source, int64(m.QoS), m.Payload, properties, expires, expiryOf(stored))
 	}})
 }

@@ -21,6 +21,7 @@ import (
 var rooms = map[string][]string{
 	"cmd/greengate": {everything},
 	"cmd/iotsim":    {"sync/cloud/cloudtest"},
+	"cmd/bill":      {},
 	// The demo stands for a customer's devices: it has what they have.
 	"cmd/demo": {},
 
@@ -53,14 +54,16 @@ var rooms = map[string][]string{
 	"sync/shadows":         {"localshadow", "core/message", "core/sqlite"},
 	"sync/fleet":           {"core/message"},
 	// The machine's programs are part of the tests; the package itself has nothing else.
-	"testvm":         {},
-	"testvm/gpio":    {},
-	"testvm/machine": {},
-	"testvm/mqtt":    {},
-	"testvm/pi3":     {},
-	"testvm/streams": {},
-	"testvm/systemd": {},
-	"testvm/writer":  {"testvm/mqtt", "testvm/streams", "sync/cloud/cloudtest"},
+	"testvm":                 {},
+	"testvm/gpio":            {},
+	"testvm/install":         {},
+	"testvm/install/traffic": {"testvm/mqtt"},
+	"testvm/machine":         {},
+	"testvm/mqtt":            {},
+	"testvm/pi3":             {},
+	"testvm/streams":         {},
+	"testvm/systemd":         {},
+	"testvm/writer":          {"testvm/mqtt", "testvm/streams", "sync/cloud/cloudtest"},
 }
 
 // everything in a row of rooms lets that package wire all the others.

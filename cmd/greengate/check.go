@@ -21,6 +21,8 @@ type checked struct {
 	Faults   []checkedFault `json:"faults"`
 	Warnings []checkedFault `json:"warnings"`
 	Unserved []string       `json:"unserved"`
+	// With --lint:
+	Lint *linted `json:"lint,omitempty"`
 }
 
 type checkedFault struct {
@@ -36,19 +38,38 @@ func newCheck(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "validate the group file as run would, every fault at once",
-		Args:  cobra.NoArgs,
+		Long: `Validates the group file as run would, and tells every fault at once, each with
+its line and column and what to write instead.
+
+--lint looks further at a file that is valid: rows that can never match or that another
+row makes needless, labels that nobody wears, telemetry that is written into shadows,
+and, when the daemon runs, rows that allow more than was ever used. What it finds are
+warnings: the exit code is 0.`,
+		Args: cobra.NoArgs,
 	}
 	print := cmd.Flags().Bool("print", false, "print the effective configuration")
+	lint := cmd.Flags().Bool("lint", false, "warn of what is legal and hardly meant, too")
+	unused := cmd.Flags().String("unused-after", "1d", "with --lint: a row is unused when the daemon saw no use of it for so long, a `time`")
 	asJSON := jsonFlag(cmd)
 	cmd.MarkFlagsMutuallyExclusive("print", "json")
-	cmd.RunE = action(func(*cobra.Command, []string) error {
+	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
+		least, err := parseDays(*unused)
+		if err != nil {
+			return badInput("--unused-after: %w", err)
+		}
 		c, err := a.load()
 		if err == nil {
 			err = a.checkPins(c)
 		}
+		var found *linted
+		if err == nil && *lint {
+			found, err = a.lint(cmd.Context(), c, least)
+		}
 		var faults configs.Faults
 		if *asJSON && (err == nil || errors.As(err, &faults)) {
-			return errors.Join(a.printJSON(a.checked(c, faults)), err)
+			answer := a.checked(c, faults)
+			answer.Lint = found
+			return errors.Join(a.printJSON(answer), err)
 		}
 		if err != nil {
 			return err
@@ -58,6 +79,9 @@ func newCheck(a *app) *cobra.Command {
 		}
 		for _, text := range c.Unserved() {
 			a.complain(errors.New(text))
+		}
+		if found != nil {
+			found.tell(a)
 		}
 		if *print {
 			return c.Print(a.stdout)

@@ -13,17 +13,20 @@ import (
 func (g *gateway) serveAdmin() {
 	for _, report := range []admin.ReporterFunc{
 		g.reportSite, g.reportDevices, g.reportLedger, g.reportRoutes, g.reportListeners,
-		g.reportShadows, g.reportPins, g.reportFaults, g.reportStores,
+		g.reportShadows, g.reportPins, g.reportFaults, g.reportStores, g.reportWrites,
 	} {
 		g.admin.Register(report)
 	}
 	g.admin.Handle("POST /v1/reload", http.HandlerFunc(g.answerReload))
+	g.admin.Handle("GET /v1/stores", http.HandlerFunc(g.answerStores))
+	g.admin.Handle("GET /v1/goroutines", http.HandlerFunc(g.answerGoroutines))
 	g.admin.Handle("POST /v1/plan", http.HandlerFunc(g.answerPlan))
 	g.admin.Handle("GET /v1/explain", http.HandlerFunc(g.answerExplain))
 	g.admin.Handle("GET /v1/watch", admin.WatchHandler(g.subscribe))
 	g.serveShadowCommands()
 	g.servePinCommands()
 	g.serveSpoolCommands()
+	g.serveLearnCommands()
 }
 
 // audit tells the log of a command that came through the control socket and was

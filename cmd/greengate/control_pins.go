@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +27,9 @@ func (g *gateway) servePinCommands() {
 	g.handlePin("set", g.setPin)
 	g.handlePin("press", g.pressPin)
 	g.handlePin("identify", func(ctx context.Context, p client.Pin, _ url.Values) error {
+		if !isOutput(p) {
+			return g.noOutput(p)
+		}
 		return g.pins.Identify(ctx, p.Name)
 	})
 }
@@ -93,6 +95,9 @@ func (g *gateway) findPin(name string) (client.Pin, error) {
 }
 
 func (g *gateway) setPin(_ context.Context, p client.Pin, q url.Values) error {
+	if !isOutput(p) {
+		return g.noOutput(p)
+	}
 	return g.pins.Deliver(p.Name, []byte(q.Get("level")))
 }
 
@@ -143,17 +148,38 @@ func checkHold(hold time.Duration) error {
 	return nil
 }
 
+// isOutput tells whether a pin can be set: only outputs have a safe level.
+func isOutput(p client.Pin) bool { return p.Safe != "" }
+
+func (g *gateway) noOutput(p client.Pin) error {
+	return badInput("%q is no output but %s (%s)", p.Name, indefinite(p.Kind), namesOf(g.listPins(), isOutput, "outputs are ", "the group file has none"))
+}
+
+// indefinite puts the article before a kind of pin.
+func indefinite(kind string) string {
+	if kind == "input" {
+		return "an input"
+	}
+	return "a " + kind
+}
+
 // inputsOf tells which pins can be pressed.
 func inputsOf(list []client.Pin) string {
-	list = slices.DeleteFunc(list, func(p client.Pin) bool { return !canBePressed(p) })
-	if len(list) == 0 {
-		return "the group file has no button, input or counter"
+	return namesOf(list, canBePressed, "inputs are ", "the group file has no button, input or counter")
+}
+
+// namesOf lists the pins of a sort behind a few words, or says that there is none.
+func namesOf(list []client.Pin, sort func(client.Pin) bool, words, none string) string {
+	var names []string
+	for _, p := range list {
+		if sort(p) {
+			names = append(names, p.Name)
+		}
 	}
-	names := make([]string, len(list))
-	for i, p := range list {
-		names[i] = p.Name
+	if names == nil {
+		return none
 	}
-	return "inputs are " + strings.Join(names, ", ")
+	return words + strings.Join(names, ", ")
 }
 
 // pinCode is the HTTP status of a command that was not carried out: below 500

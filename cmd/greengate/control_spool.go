@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"greengate/core/admin"
 	"greengate/core/admin/client"
@@ -45,7 +46,7 @@ func (u *uplink) answerStats(w http.ResponseWriter, r *http.Request) {
 	}
 	st, rate := u.spool.Stats(), u.g.begun.Cloud.Rate
 	answer := client.SpoolStats{
-		Spool: u.spoolStatus(st), InFlight: st.Unsettled, Cloud: u.cloudStatus(),
+		Spool: u.spoolStatus(st), InFlight: st.Unsettled, UnackedSeconds: int64(st.Unacked / time.Second), Cloud: u.cloudStatus(),
 		IntakeRate: st.Forecast.IntakeRate, DrainRate: st.Forecast.DrainRate,
 		AllowedMessages: rate.Messages, AllowedBytes: rate.Bytes, Expired: st.Expired,
 		Faults: slices.Concat(u.link.Faults(), u.spool.Faults()),

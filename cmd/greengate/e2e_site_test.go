@@ -26,8 +26,12 @@ import (
 const patience = 20 * time.Second
 
 // program builds greengate once, beside the test binary: the go command removes
-// that folder when the tests are over.
+// that folder when the tests are over. $GREENGATE_UNDER_TEST names another build, such
+// as one for another processor (testvm/install).
 var program = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv("GREENGATE_UNDER_TEST"); path != "" {
+		return path, nil
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return "", err

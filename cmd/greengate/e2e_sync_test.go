@@ -77,6 +77,7 @@ func TestShadowsConverge(t *testing.T) {
 	}
 	lamp.state("reported", `{"power":"on"}`)
 	s.equal("lamp", `{"desired":{"power":"on"},"reported":{"power":"on"}}`)
+	eventually(t, "the answer is on disk", func() bool { return strings.Contains(s.greengate("status"), " in step with the cloud") })
 	s.says("status", `^  synced with the cloud: .*in step; 0 conflicts so far$`, `^  lamp +version [0-9]+ +no delta +since .* in step with the cloud$`)
 
 	s.cloud.Change(func(f *cloudtest.Faults) { f.Refuse = true })
@@ -111,5 +112,17 @@ func TestShadowsConverge(t *testing.T) {
 	}
 	s.greengate("shadow", "revert", "lamp", strconv.FormatInt(now.Version-1, 10))
 	s.equal("lamp", `{"desired":{"power":"a"}}`)
+
+	// A deletion that the cloud has not heard of is not out of sight.
+	s.cloud.Change(func(f *cloudtest.Faults) { f.Refuse = true })
+	s.cloud.Cut("e2e_Core", true)
+	eventually(t, "the cloud is gone again", func() bool { return !g.status().Cloud.Connected })
+	s.greengate("shadow", "delete", "lamp")
+	eventually(t, "the deletion waits", func() bool {
+		return strings.Contains(s.greengate("status"), "\n  synced with the cloud: 1 ahead of the cloud")
+	})
+	s.says("status", `^  lamp +none here +ahead, conflict `)
+	s.cloud.Heal()
+	s.equal("lamp", "")
 	g.balanced()
 }

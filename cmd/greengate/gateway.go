@@ -16,6 +16,7 @@ import (
 	"greengate/configs"
 	"greengate/core/admin"
 	"greengate/core/broker"
+	"greengate/core/dataplane"
 	"greengate/core/lifecycle"
 	"greengate/core/message"
 	"greengate/core/pki"
@@ -40,6 +41,8 @@ type gateway struct {
 	authority     *pki.Authority
 	identities    *connections
 	probeIdentity *probeIdentity
+	expiry        *expiry
+	writes        *writeBudget
 	notify        *notifier
 	server        *pki.ServerCertificate
 	stores        []store // the databases that are open
@@ -49,8 +52,12 @@ type gateway struct {
 	uplink        *uplink // nil: no cloud
 	sessionDB     *sqlite.Kept
 	broker        *broker.Broker
+	learn         *subscriptions.Recorder
+	data          *dataplane.Handler
 	discovery     *discovery.Server
 	admin         *admin.Server
+	page          *admin.Page // nil: switched off
+	pulse         lastPulse
 
 	reloading sync.Mutex      // one reload at a time
 	said      map[string]bool // what has been said of keys that wait for a restart; guarded by reloading
@@ -85,7 +92,7 @@ func openGateway(c *configs.Config, log *slog.Logger, level *slog.LevelVar) (*ga
 		g.openPins, g.openData, g.openIdentities, g.openTable, g.openShadows, g.bindPins,
 		// The control socket before the ports: who finds these open can ask for
 		// the status.
-		g.openUplink, g.openAdmin, g.openBroker, g.openDiscovery,
+		g.openUplink, g.openAdmin, g.openBroker, g.openLearn, g.openDiscovery, g.openPage,
 	} {
 		if err := step(c); err != nil {
 			g.close()
@@ -101,8 +108,12 @@ func (g *gateway) openData(c *configs.Config) error {
 		return fmt.Errorf("make data folder: %w", err)
 	}
 	unlock, err := lockData(c.Data)
+	if err != nil {
+		return err
+	}
 	g.unlock = unlock
-	return err
+	removeCopies(c.Data)
+	return nil
 }
 
 func (g *gateway) openIdentities(c *configs.Config) (err error) {
@@ -122,7 +133,7 @@ func (g *gateway) openIdentities(c *configs.Config) (err error) {
 // which clients come to the gateway and which its certificate must bear.
 func serverNames(c *configs.Config) []string {
 	names := append([]string{discovery.HostName(c.Core)}, c.Discovery.Hosts...)
-	for _, listen := range slices.Concat(c.Broker.Listen, c.Discovery.Listen) {
+	for _, listen := range slices.Concat(c.Broker.Listen, c.Discovery.Listen, []string{c.Admin.Listen}) {
 		host, _, err := net.SplitHostPort(listen)
 		if ip := net.ParseIP(host); err == nil && host != "" && (ip == nil || !ip.IsUnspecified()) {
 			names = append(names, host)
@@ -164,10 +175,13 @@ func (g *gateway) openBroker(c *configs.Config) (err error) {
 }
 
 func (g *gateway) openDiscovery(c *configs.Config) (err error) {
+	if g.data, err = g.newDataPlane(); err != nil {
+		return err
+	}
 	g.discovery, err = discovery.New(discovery.Options{
 		Config: c.Discovery, Group: c.Group, CoreARN: coreARN(c), RootPEM: g.authority.RootPEM,
 		MQTTPort: port(g.broker.Addrs()), TLS: g.server.TLSConfig(), Identities: g.identities,
-		MQTT: g.broker.ServeConn, MQTTAddrs: g.broker.Addrs, Log: g.log,
+		MQTT: g.broker.ServeConn, MQTTAddrs: g.broker.Addrs, Data: fromDevices(g.data), Log: g.log,
 	})
 	if err != nil {
 		return err
@@ -176,6 +190,8 @@ func (g *gateway) openDiscovery(c *configs.Config) (err error) {
 }
 
 func (g *gateway) openAdmin(c *configs.Config) error {
+	g.expiry = g.newExpiry()
+	g.writes = newWriteBudget("/", g.writtenBytes)
 	g.admin = admin.New(c.Socket(), g.log)
 	g.serveAdmin()
 	return g.admin.Listen()
@@ -198,8 +214,14 @@ func (g *gateway) Run(ctx context.Context) error {
 	}
 	all.Add("session store", g.sessionDB)
 	all.Add("server certificate", g.server)
+	all.Add("certificates", g.expiry)
+	all.Add("write budget", g.writes)
 	all.Add("broker", g.broker)
+	all.Add("learn", g.learn)
 	all.Add("discovery", g.discovery)
+	if g.page != nil {
+		all.Add("status page", g.page)
+	}
 	all.Add("readiness", lifecycle.Func(func(context.Context) error {
 		giveBackMemory()
 		g.log.Info("greengate is ready", g.addresses()...)
@@ -225,6 +247,9 @@ func giveBackMemory() { debug.FreeOSMemory() }
 func (g *gateway) close() {
 	if g.discovery != nil {
 		g.discovery.Close()
+	}
+	if g.page != nil {
+		g.page.Close()
 	}
 	g.closeStores()
 	g.pins.Close()

@@ -109,7 +109,7 @@ func writePinNotes(out io.Writer, p *client.Pin) {
 		fmt.Fprintf(out, "%s fails: %s\n", p.Name, strings.ReplaceAll(p.Fault, "\n", "\n  "))
 	}
 	if p.Pending != "" {
-		fmt.Fprintf(out, "%s is held back: its shadow wants %s\n", p.Name, p.Pending)
+		fmt.Fprintf(out, "%s is held back: it will be %s as soon as its contract allows it\n", p.Name, p.Pending)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(p.Violations)) {
 		fmt.Fprintf(out, "%s: %s refused for %s\n", p.Name, counted(int64(p.Violations[reason]), "command"), reason)
@@ -198,11 +198,11 @@ func pressed(p client.Pin, times int) string {
 	}
 	switch {
 	case p.Kind == "button" && p.Topic != "":
-		return fmt.Sprintf("%s was pressed and released%s, and has published both on %s", p.Name, often, p.Topic)
+		return fmt.Sprintf("%s was pressed and released%s, and has told so on %s", p.Name, often, p.Topic)
 	case p.Kind == "button":
 		return fmt.Sprintf("%s was pressed and released%s", p.Name, often)
 	case p.Kind == "counter":
-		return fmt.Sprintf("%s had %s, and is at %s", p.Name, pulses, p.Level)
+		return fmt.Sprintf("%s had %s, and is at %s", p.Name, pulses, level(&p))
 	}
 	return fmt.Sprintf("%s went there and back%s, and is %s", p.Name, often, p.Level)
 }
@@ -214,7 +214,7 @@ func newGPIOIdentify(a *app) *cobra.Command {
 		Args:  onePin,
 	}, func(daemon *client.Client, cmd *cobra.Command, args []string) (string, error) {
 		p, err := daemon.IdentifyPin(cmd.Context(), args[0])
-		return fmt.Sprintf("%s has blinked and is %s", p.Name, p.Level), err
+		return fmt.Sprintf("%s has blinked and is %s", p.Name, level(&p)), err
 	})
 }
 

@@ -33,7 +33,7 @@ type heartbeat struct {
 func (g *gateway) newHeartbeat() *heartbeat {
 	p := &pulse{g: g}
 	return &heartbeat{
-		notify: g.notify, every: cmp.Or(g.notify.watchdog/3, statusEvery), check: p.check,
+		notify: g.notify, every: cmp.Or(g.notify.watchdog/3, statusEvery), check: g.pulse.keep(p.check),
 		status: g.statusLine, log: g.log.With("component", "watchdog"),
 	}
 }
@@ -46,6 +46,11 @@ const statusEvery = 20 * time.Second
 func (h *heartbeat) Run(ctx context.Context) error {
 	if h.notify.socket == "" {
 		return nil // nobody listens
+	}
+	select {
+	case <-h.notify.begun:
+	case <-ctx.Done():
+		return nil
 	}
 	tick := time.NewTicker(h.every)
 	defer tick.Stop()
@@ -117,7 +122,7 @@ func (p *pulse) check(ctx context.Context) error {
 			if !write {
 				return nil
 			}
-			return tx.Exec("PRAGMA application_id = 0") // the value it has; it dirties a page all the same
+			return tx.Touch()
 		})
 		if err != nil && !sqlite.OfDisk(err) {
 			return fmt.Errorf("write to the store of %s: %w", st.component, err)

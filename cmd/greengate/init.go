@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,25 +18,41 @@ import (
 
 func newInit(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "init DIR",
+		Use:   "init [DIR]",
 		Short: "make a new site: group file, certificate authority, data folder",
 		Long: `Makes DIR/group.yaml (commented), its JSON Schema for editors, DIR/pki with the
-certificate authority of the group, and DIR/data. It writes over nothing.`,
-		Args: cobra.ExactArgs(1),
+certificate authority of the group, and DIR/data. It writes over nothing.
+
+Without DIR it makes the site of the service that the Debian package brings, in
+/etc/greengate and /var/lib/greengate, and starts the service.`,
+		Args: cobra.MaximumNArgs(1),
 	}
 	group := cmd.Flags().String("group", "", "the `id` of the group (default: the name of DIR)")
 	core := cmd.Flags().String("core", "", "the `thing` name of this gateway (default: HOSTNAME_Core)")
 	key := cmd.Flags().String("key", string(pki.RSA2048), "the `kind` of all keys: rsa-2048 or p-256")
-	cmd.RunE = action(func(_ *cobra.Command, args []string) error {
-		s, err := planSite(args[0], *group, *core, *key)
+	cmd.RunE = action(func(_ *cobra.Command, args []string) (err error) {
+		dir, owner := filepath.Dir(defaultConfig), (*service)(nil)
+		if len(args) > 0 {
+			dir = args[0]
+		} else if owner, err = findService(); err != nil {
+			return err
+		}
+		s, err := planSite(dir, *group, *core, *key, owner)
 		if err != nil {
 			return inputError{err}
 		}
 		if err := s.create(); err != nil {
 			return err
 		}
-		s.tell(a)
-		return nil
+		if owner == nil {
+			s.tell(a)
+			return nil
+		}
+		started, err := owner.start()
+		if err == nil {
+			s.tellService(a, started)
+		}
+		return err
 	})
 	return cmd
 }
@@ -44,7 +61,8 @@ certificate authority of the group, and DIR/data. It writes over nothing.`,
 type newSite struct {
 	dir, group, core string
 	key              pki.Algorithm
-	file             []byte // the group file
+	file             []byte   // the group file
+	owner            *service // whose site it is; nil: that of whoever makes it
 }
 
 // The names in the folder of a site.
@@ -55,32 +73,49 @@ const (
 )
 
 // planSite fills in what was not given and looks that all is right and free.
-func planSite(dir, group, core, key string) (*newSite, error) {
+func planSite(dir, group, core, key string, owner *service) (*newSite, error) {
 	dir = filepath.Clean(dir)
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", dir, err)
+	}
+	options := configs.SampleOptions{}
+	if owner != nil {
+		group, options.Data = cmp.Or(group, "home"), owner.data // "greengate" would say nothing
 	}
 	group = cmp.Or(group, thingName(filepath.Base(abs)), "home")
 	if core == "" {
 		host, _ := os.Hostname() // without one the group gives the name
 		core = cmp.Or(thingName(host), group) + "_Core"
 	}
-	file, err := configs.Sample(configs.SampleOptions{Group: group, Core: core})
+	options.Group, options.Core = group, core
+	file, err := configs.Sample(options)
 	if err != nil {
 		return nil, asFlags(err)
 	}
-	s := &newSite{dir: dir, group: group, core: core, key: pki.Algorithm(key), file: file}
+	s := &newSite{dir: dir, group: group, core: core, key: pki.Algorithm(key), file: file, owner: owner}
 	if s.key != pki.RSA2048 && s.key != pki.P256 {
 		return nil, fmt.Errorf("--key: %q is no kind of key (write %s or %s)", key, pki.RSA2048, pki.P256)
 	}
-	for _, name := range []string{groupFile, configs.SchemaFile, pkiDir, dataDir} {
+	for _, name := range s.names() {
 		path := filepath.Join(dir, name)
 		if _, err := os.Lstat(path); err == nil {
 			return nil, fmt.Errorf("%s is there already, and init writes over nothing (choose another folder)", path)
 		}
 	}
+	if owner != nil {
+		return s, owner.free()
+	}
 	return s, nil
+}
+
+// names are those of what create makes in the folder.
+func (s *newSite) names() []string {
+	names := []string{groupFile, configs.SchemaFile, pkiDir}
+	if s.owner == nil {
+		names = append(names, dataDir)
+	}
+	return names
 }
 
 // asFlags says of the faults of a file that is yet to be made which flags they
@@ -125,15 +160,22 @@ func (s *newSite) create() (err error) {
 	if _, err := pki.Create(filepath.Join(s.dir, pkiDir), pki.CreateOptions{Group: s.group, Algorithm: s.key}); err != nil {
 		return err
 	}
-	if err := os.Mkdir(filepath.Join(s.dir, dataDir), 0o750); err != nil {
+	data, mode := filepath.Join(s.dir, dataDir), fs.FileMode(0o644)
+	if s.owner != nil {
+		data, mode = s.owner.data, 0o640
+	}
+	if err := os.MkdirAll(data, 0o750); err != nil {
 		return fmt.Errorf("make the site: %w", err)
 	}
 	if err := writeNew(filepath.Join(s.dir, configs.SchemaFile), configs.Schema(), 0o644); err != nil {
 		return fmt.Errorf("make the site: %w", err)
 	}
 	// The group file comes last: where it stands, the site is whole.
-	if err := writeNew(filepath.Join(s.dir, groupFile), s.file, 0o644); err != nil {
+	if err := writeNew(filepath.Join(s.dir, groupFile), s.file, mode); err != nil {
 		return fmt.Errorf("make the site: %w", err)
+	}
+	if s.owner != nil {
+		return s.owner.own(s)
 	}
 	return nil
 }
@@ -141,7 +183,7 @@ func (s *newSite) create() (err error) {
 // undo removes what create has made. The names are its own: planSite saw that
 // they were free.
 func (s *newSite) undo(made []string) {
-	for _, name := range []string{groupFile, configs.SchemaFile, pkiDir, dataDir} {
+	for _, name := range s.names() {
 		_ = os.RemoveAll(filepath.Join(s.dir, name))
 	}
 	removeDirs(made)

@@ -14,7 +14,7 @@ import (
 func TestInitLeavesNothingBehind(t *testing.T) {
 	t.Run("NewFolder", func(t *testing.T) {
 		top := t.TempDir()
-		s, err := planSite(filepath.Join(top, "a", "b"), "home", "c_Core", "p-256")
+		s, err := planSite(filepath.Join(top, "a", "b"), "home", "c_Core", "p-256", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,7 +32,7 @@ func TestInitLeavesNothingBehind(t *testing.T) {
 		if err := os.WriteFile(notes, []byte("mine"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, err := planSite(dir, "home", "c_Core", "p-256")
+		s, err := planSite(dir, "home", "c_Core", "p-256", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -23,6 +25,26 @@ func TestLineForTheJournalHasItsAttributes(t *testing.T) {
 	}
 	if got := p.say(t.Context(), slog.NewRecord(time.Now(), slog.LevelInfo, "ready", 0)); got != "ready" {
 		t.Errorf("got %q, want no more than the words", got)
+	}
+}
+
+// refusing is a journal that takes nothing, as when its socket is gone.
+type refusing struct{ slog.Handler }
+
+func (refusing) Handle(context.Context, slog.Record) error { return errors.New("no journal") }
+
+func TestLineThatTheJournalRefusesIsNotLost(t *testing.T) {
+	var taken, refused bytes.Buffer
+	j := &journal{fields: slog.NewJSONHandler(&taken, nil), words: newPhrase(), plain: slog.NewTextHandler(&refused, nil)}
+	slog.New(j).With("component", "broker").Info("device connected", "thing", "lamp")
+	want := `"msg":"device connected component=broker thing=lamp","component":"broker","thing":"lamp"}`
+	if !strings.HasSuffix(strings.TrimSpace(taken.String()), want) || refused.Len() > 0 {
+		t.Errorf("the journal got %swant %s; besides %s", &taken, want, &refused)
+	}
+	j.fields = refusing{j.fields}
+	slog.New(j).Info("device connected", "thing", "lamp")
+	if !strings.Contains(refused.String(), `msg="device connected" thing=lamp`) {
+		t.Errorf("what the journal refused is lost: %s", &refused)
 	}
 }
 
@@ -56,31 +78,30 @@ func TestJournalIsKnownByItsStream(t *testing.T) {
 
 func TestLogOfABadClientIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		l := newLogLimit(slog.NewTextHandler(&out, nil))
+		var out buffer // its lock: the sums are told by a timer
+		text := func() string { out.mu.Lock(); defer out.mu.Unlock(); return out.String() }
+		l := newLogLimit(slog.NewTextHandler(lockedWriter{&out}, nil))
 		log := slog.New(l)
-		for range 1000 {
-			log.Info("device connected", "thing", "bad")
+		for i := range 1000 {
+			log.Info("device connected", "thing", "bad", "addr", fmt.Sprintf("10.0.0.1:%d", i))
 		}
 		log.Info("device connected", "thing", "good")
 		log.With("thing", "good").Info("device disconnected")
 		time.Sleep(sumUpAfter + time.Second)
 		synctest.Wait()
-		text := out.String()
-		if n := strings.Count(text, "thing=bad"); n != lineBurst {
+		if n := strings.Count(text(), "thing=bad"); n != lineBurst {
 			t.Errorf("%d lines of the bad device, want %d", n, lineBurst)
 		}
-		if n := strings.Count(text, "thing=good"); n != 2 {
+		if n := strings.Count(text(), "thing=good"); n != 2 {
 			t.Errorf("%d lines of the good device, want both", n)
 		}
-		if want := `message="device connected" lines=980`; !strings.Contains(text, want) {
-			t.Errorf("what was held back is not told: want %s in\n%s", want, text)
+		if want := `message="device connected" lines=980`; !strings.Contains(text(), want) {
+			t.Errorf("what was held back is not told: want %s in\n%s", want, text())
 		}
-		out.Reset()
 		for i := range 10000 {
 			log.Warn("client refused", "addr", fmt.Sprint(i))
 		}
-		if n := strings.Count(out.String(), "client refused"); n != wordBurst {
+		if n := strings.Count(text(), "client refused"); n != wordBurst {
 			t.Errorf("%d lines of 10,000 bad clients, want %d", n, wordBurst)
 		}
 		if len(l.buckets) > maxBuckets+1 {
@@ -89,6 +110,15 @@ func TestLogOfABadClientIsBounded(t *testing.T) {
 		time.Sleep(sumUpAfter + time.Second) // the last sum is told before the bubble ends
 		synctest.Wait()
 	})
+}
+
+// lockedWriter writes to a buffer under its lock.
+type lockedWriter struct{ *buffer }
+
+func (w lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Buffer.Write(p)
 }
 
 func TestMemoryLimitOfTheCgroup(t *testing.T) {

@@ -36,6 +36,16 @@ func lockData(dir string) (release func(), err error) {
 	return func() { _ = f.Close() }, nil
 }
 
+// inUse reports whether a process works on the data folder, without changing it.
+func inUse(dir string) bool {
+	f, err := os.Open(filepath.Join(dir, lockName))
+	if err != nil {
+		return false // nobody has worked here, or nobody lets us look
+	}
+	defer f.Close()
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
 // lockFile waits until no other command edits the group file. The lock is on
 // its folder, since the file itself is replaced by each edit; through a link it
 // is on the folder of the file that the link leads to.

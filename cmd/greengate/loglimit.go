@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,13 +69,19 @@ func (l *logLimit) WithGroup(name string) slog.Handler {
 	return &logLimit{l.next.WithGroup(name), l.thing, l.logBuckets}
 }
 
-// thingOf returns what a line is about, if a says so.
-func thingOf(a slog.Attr, otherwise string) string {
+// thingOf returns what a line is about, by one more attribute: the thing, or where
+// somebody comes from who is none. Each connection has another port.
+func thingOf(a slog.Attr, sofar string) string {
 	switch a.Key {
-	case "thing", "addr":
-		return a.Value.String()
+	case "thing":
+		return cmp.Or(a.Value.String(), sofar)
+	case "addr", "remote":
+		if host, _, err := net.SplitHostPort(a.Value.String()); err == nil {
+			return cmp.Or(sofar, host)
+		}
+		return cmp.Or(sofar, a.Value.String())
 	}
-	return otherwise
+	return sofar
 }
 
 func (l *logLimit) Handle(ctx context.Context, r slog.Record) error {

@@ -18,13 +18,14 @@ type notifier struct {
 	watchdog time.Duration // within which systemd wants to hear of us; 0: it does not
 	log      *slog.Logger
 	ready    atomic.Bool
-	failed   atomic.Bool // it was logged that systemd does not hear us
+	begun    chan struct{} // closed when the daemon was ready for the first time
+	failed   atomic.Bool   // it was logged that systemd does not hear us
 }
 
 // newNotifier takes systemd's wishes out of the environment, so that local
 // functions do not inherit them and speak for the daemon.
 func newNotifier(log *slog.Logger) *notifier {
-	n := &notifier{socket: os.Getenv("NOTIFY_SOCKET"), log: log.With("component", "systemd")}
+	n := &notifier{socket: os.Getenv("NOTIFY_SOCKET"), log: log.With("component", "systemd"), begun: make(chan struct{})}
 	limit, err := daemon.SdWatchdogEnabled(true)
 	if err != nil {
 		n.log.Warn("the watchdog of systemd is not fed", "err", err)
@@ -36,10 +37,11 @@ func newNotifier(log *slog.Logger) *notifier {
 	return n
 }
 
-// isReady tells that devices can connect.
+// isReady tells that devices can connect. It is called once.
 func (n *notifier) isReady() {
 	n.ready.Store(true)
 	n.send(daemon.SdNotifyReady)
+	close(n.begun)
 }
 
 // reloading tells that the group file is being read, and returns what tells that

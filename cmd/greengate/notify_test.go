@@ -86,6 +86,16 @@ func TestSystemdHearsOfTheDaemon(t *testing.T) {
 	m.hears("WATCHDOG=1")
 }
 
+func TestSystemdHearsOfTheEnd(t *testing.T) {
+	m := newServiceManager(t, "")
+	t.Run("while it runs", func(t *testing.T) {
+		newHouse(t)
+		m.hears("READY=1")
+		m.hears("STATUS=0 of 2 devices connected")
+	})
+	m.hears("STOPPING=1")
+}
+
 // The messages of the heartbeat are nobody else's: no count and no line has them.
 func TestHeartbeatDoesNotShow(t *testing.T) {
 	m := newServiceManager(t, "100000")
@@ -104,11 +114,37 @@ func TestHeartbeatDoesNotShow(t *testing.T) {
 	if _, err := h.control.Reload(t.Context()); err != nil { // which cuts who is no device
 		t.Fatal(err)
 	}
-	for range 3 {
-		m.hears("WATCHDOG=1")
+	ctx, cancel := context.WithCancel(t.Context())
+	err := h.control.Watch(ctx, "", func() {
+		for len(m.said) > 0 { // of before the watch
+			<-m.said
+		}
+		for range 3 {
+			m.hears("WATCHDOG=1")
+		}
+		cancel()
+	}, func(e client.Event) { t.Errorf("a watch shows %+v", e) })
+	if err != nil {
+		t.Fatal(err)
 	}
 	if n := h.gateway.probes(); n.Dropped != 0 {
 		t.Errorf("the heartbeat lost messages: %+v", n)
+	}
+}
+
+// The filter of the heartbeat is one that no row of the file can feed.
+func TestHeartbeatOfAStrictGateway(t *testing.T) {
+	h := newHouse(t)
+	h.gateway.broker.SetStrict(true)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	p, err := h.gateway.dialProbe(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	if err := p.pass(ctx); err != nil {
+		t.Error(err)
 	}
 }
 

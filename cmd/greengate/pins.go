@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"greengate/configs"
@@ -45,6 +47,9 @@ func pinFaults(c *configs.Config, err error) error {
 	for i, e := range wrong {
 		faults[i] = c.FaultAt(e.Path, e.Problem, e.Hint)
 	}
+	slices.SortStableFunc(faults, func(x, y configs.Fault) int { // as the file has them
+		return cmp.Or(cmp.Compare(x.Line, y.Line), cmp.Compare(x.Column, y.Column))
+	})
 	return inputError{faults}
 }
 

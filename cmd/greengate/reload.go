@@ -122,6 +122,7 @@ func restartKeys(begun, c *configs.Config) []string {
 	differ("data", begun.Data != c.Data)
 	differ("broker.listen", !slices.Equal(begun.Broker.Listen, c.Broker.Listen))
 	differ("discovery.listen", !slices.Equal(begun.Discovery.Listen, c.Discovery.Listen))
+	differ("admin.listen", begun.Admin.Listen != c.Admin.Listen)
 	differ("pki.dir", begun.PKI.Dir != c.PKI.Dir)
 	differ("cloud", !reflect.DeepEqual(begun.Cloud, c.Cloud))
 	differ("gpio", !reflect.DeepEqual(begun.GPIO, c.GPIO))

@@ -133,6 +133,7 @@ func (g *gateway) reportShadows(s *client.Status) {
 	if err != nil {
 		s.Faults = append(s.Faults, client.Fault{Component: "shadow", Message: "the shadows cannot be listed: " + err.Error()})
 	}
+	g.listUrgent(ctx, s)
 }
 
 func shadowInfo(i localshadow.Info) client.Shadow {
@@ -152,6 +153,9 @@ func (g *gateway) reportListeners(s *client.Status) {
 	}
 }
 
+// notInForce is said of a key that waits for a restart.
+const notInForce = " changed in the group file and is not in force"
+
 // reportFaults tells what stays wrong until somebody acts, and what to do.
 func (g *gateway) reportFaults(s *client.Status) {
 	now := g.current()
@@ -163,13 +167,14 @@ func (g *gateway) reportFaults(s *client.Status) {
 	}
 	for _, key := range now.waiting {
 		s.Faults = append(s.Faults, client.Fault{
-			Component: "config", Message: key + " changed in the group file and is not in force", Since: &now.loadedAt,
+			Component: "config", Message: key + notInForce, Since: &now.loadedAt,
 			NextStep: "restart greengate",
 		})
 	}
 	for _, text := range slices.Concat(g.identities.Faults(), g.server.Faults()) {
 		s.Faults = append(s.Faults, client.Fault{Component: "pki", Message: text})
 	}
+	g.expiry.report(s)
 	for _, text := range g.shadows.Faults() {
 		s.Faults = append(s.Faults, client.Fault{Component: "shadow", Message: text})
 	}

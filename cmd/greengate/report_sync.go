@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,15 +32,37 @@ func (g *gateway) reportSync(ctx context.Context, s *client.Status) map[shadowKe
 	list := map[shadowKey]*client.ShadowSync{}
 	err := g.uplink.sync.Status(ctx, "", func(i shadows.State) bool {
 		list[shadowKey{i.Thing, i.Name}] = shadowSync(&i)
-		return len(list) < listedShadows
+		return len(list) < 2*listedShadows // some have no document here
 	})
 	if err != nil {
 		s.Faults = append(s.Faults, client.Fault{Component: "sync", Message: "the shadows in sync cannot be listed: " + err.Error()})
 	}
 	for _, text := range g.uplink.sync.Faults() {
-		s.Faults = append(s.Faults, client.Fault{Component: "sync", Message: text})
+		s.Faults = append(s.Faults, client.Fault{
+			Component: "sync", Message: text,
+			NextStep: "see the shadows above; `greengate cloud policy` prints the policy that the core needs, and after a reload all is tried again",
+		})
 	}
 	return list
+}
+
+// listUrgent adds the shadows that are not in step to a list that lacks them: since it
+// is full, or since there is no document here, but one in the cloud that has not
+// heard of a deletion, or that the gateway could not take.
+func (g *gateway) listUrgent(ctx context.Context, s *client.Status) {
+	if g.uplink == nil {
+		return
+	}
+	urgent, err := g.uplink.sync.Urgent(ctx, listedShadows)
+	if err != nil {
+		s.Faults = append(s.Faults, client.Fault{Component: "sync", Message: err.Error()})
+	}
+	for _, i := range urgent {
+		listed := slices.ContainsFunc(s.Shadows.List, func(l client.Shadow) bool { return l.Thing == i.Thing && l.Name == i.Name })
+		if !listed {
+			s.Shadows.List = append(s.Shadows.List, client.Shadow{Thing: i.Thing, Name: i.Name, Version: i.LocalVersion, Sync: shadowSync(&i)})
+		}
+	}
 }
 
 func shadowSync(i *shadows.State) *client.ShadowSync {

@@ -30,9 +30,11 @@ Start with:  greengate init mysite  and  greengate run --config mysite/group.yam
 	root.PersistentFlags().StringVar(&a.config, "config", cmp.Or(os.Getenv("GREENGATE_CONFIG"), defaultConfig),
 		"the group `file`; also $GREENGATE_CONFIG")
 	root.AddCommand(
-		newInit(a), newRun(a), newCheck(a), newPlan(a), newDevice(a), newStatus(a),
-		newExplain(a), newWatch(a), newShadow(a), newGPIO(a), newSpool(a), newCloud(a), newSchema(a), newVersion(a),
+		newInit(a), newRun(a), newReload(a), newCheck(a), newPlan(a), newApply(a), newDoctor(a), newBackup(a), newRestore(a), newBundle(a), newDevice(a), newStatus(a),
+		newExplain(a), newWatch(a), newLearn(a), newShadow(a), newGPIO(a), newSpool(a), newCloud(a), newAdmin(a), newSchema(a), newVersion(a),
+		newManual(),
 	)
+	addExamples(a, root)
 	return root
 }
 

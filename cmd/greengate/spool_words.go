@@ -19,7 +19,7 @@ const topRows = 5
 func writeSpoolStats(out io.Writer, s *client.SpoolStats, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "waiting\t%s\n", waitingWords(s))
-	fmt.Fprintf(w, "cloud\t%s\n", cloudWords(&s.Cloud, now))
+	fmt.Fprintf(w, "cloud\t%s%s\n", cloudWords(&s.Cloud, now), silenceWords(s))
 	if s.Messages > 0 {
 		fmt.Fprintf(w, "drains\t%s\n", drainWords(s))
 	}
@@ -98,11 +98,25 @@ func cloudWords(c *client.Cloud, now time.Time) string {
 	return text
 }
 
+// silentAfter is how long an acknowledgement may take before it is told, in seconds.
+const silentAfter = 5
+
+// silenceWords tell of a link that looks well and takes nothing: until a dead one is
+// noticed, that is all there is to see.
+func silenceWords(s *client.SpoolStats) string {
+	if !s.Cloud.Connected || s.UnackedSeconds < silentAfter {
+		return ""
+	}
+	return ", but what was sent " + span(s.UnackedSeconds) + " ago is not acknowledged"
+}
+
 func drainWords(s *client.SpoolStats) string {
 	allowed := fmt.Sprintf("%d messages and %s a second, which cloud.rate allows", s.AllowedMessages, size(s.AllowedBytes))
 	condition := ""
 	if !s.Cloud.Connected {
 		condition = " once connected"
+	} else if silenceWords(s) != "" {
+		condition = " once the cloud answers"
 	}
 	if s.DrainedInSeconds < 0 {
 		return fmt.Sprintf("never%s: more comes in (%s messages a second) than goes out at %s", condition, trimmed(s.IntakeRate), allowed)

@@ -22,7 +22,11 @@ func newStatus(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 	}
 	asJSON := jsonFlag(cmd)
+	follow := followFlags(a, cmd, asJSON)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
+		if done, err := follow(); done {
+			return err
+		}
 		return show(a, *asJSON,
 			func(d *client.Client) (*client.Status, error) { return d.Status(cmd.Context()) },
 			func(s *client.Status) error { return writeStatus(a.stdout, s) })
@@ -46,6 +50,7 @@ func writeStatus(out io.Writer, s *client.Status) error {
 		l.Accepted, l.Delivered, l.Refused, l.Expired, l.Dropped, l.Waiting)
 	writeReasons(w, "refused", s.Refusals)
 	writeReasons(w, "dropped", s.Drops)
+	fmt.Fprintf(w, "written\t%s\n", writtenLine(&s.Writes))
 	if s.Cloud.Configured {
 		fmt.Fprintf(w, "spool\t%s\n", spoolLine(&s.Spool, s.Cloud.Connected))
 	}
@@ -122,19 +127,22 @@ func writeRoutes(out io.Writer, routes []client.Route) error {
 // look at come first.
 const topShadows = 10
 
-// urgency of a shadow: the cloud blocks it, it has a delta, or all is well.
+// urgency of a shadow: the cloud blocks it, it is not in step with the cloud, it has a
+// delta, or all is well.
 func urgency(s *client.Shadow) int {
 	switch {
 	case s.Sync != nil && s.Sync.State == shadows.Blocked:
 		return 0
-	case s.Delta:
+	case s.Sync != nil && s.Sync.State != shadows.InStep:
 		return 1
+	case s.Delta:
+		return 2
 	}
-	return 2
+	return 3
 }
 
 func writeShadows(out io.Writer, s client.Shadows) error {
-	if s.Count == 0 {
+	if s.Count == 0 && len(s.List) == 0 {
 		return nil
 	}
 	list := slices.Clone(s.List)
@@ -143,11 +151,16 @@ func writeShadows(out io.Writer, s client.Shadows) error {
 	writeSync(out, s.Sync)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, i := range list[:min(len(list), topShadows)] {
-		state := "no delta"
-		if i.Delta {
+		version, state, since := versionWords(i.Version), "no delta", "since "+clock(i.Updated)
+		switch {
+		case i.Version == 0:
+			version, state, since = "none here", "", ""
+		case i.Updated.IsZero():
+			state, since = "", ""
+		case i.Delta:
 			state = "has a delta"
 		}
-		fmt.Fprintf(w, "  %s\tversion %d\t%s\tsince %s\t%s\n", strings.TrimSuffix(i.Thing+" "+i.Name, " "), i.Version, state, clock(i.Updated), syncWords(i.Sync))
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", strings.TrimSuffix(i.Thing+" "+i.Name, " "), version, state, since, syncWords(i.Sync))
 	}
 	if more := s.Count - int64(min(len(list), topShadows)); more > 0 {
 		fmt.Fprintf(w, "  (%d more: greengate shadow list)\n", more)

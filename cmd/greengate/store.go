@@ -1,18 +1,34 @@
 package main
 
 import (
+	"io/fs"
 	"path/filepath"
 	"time"
 
 	"greengate/configs"
 	"greengate/core/admin/client"
+	"greengate/core/broker"
 	"greengate/core/sqlite"
+	"greengate/localshadow"
+	"greengate/sync/telemetry"
 )
 
 // store is a database of the data folder.
 type store struct {
 	component string // whose it is, in the words of faults
+	file      string
 	db        *sqlite.Kept
+}
+
+// schemas are the databases of the data folder, by name, as commands open them
+// that work without the daemon.
+var schemas = map[string]struct {
+	migrations fs.FS
+	mend       func(*sqlite.Tx) error // makes right what must not go back although the rows did
+}{
+	"shadows.db":  {localshadow.Migrations(), localshadow.Mend},
+	"sessions.db": {broker.Migrations(), broker.Mend},
+	"spool.db":    {telemetry.Migrations(), telemetry.Mend},
 }
 
 // openStore opens a database of the data folder, which it restores when it is damaged.
@@ -22,7 +38,7 @@ func (g *gateway) openStore(c *configs.Config, component, name string, o sqlite.
 	if err != nil {
 		return nil, err
 	}
-	g.stores = append(g.stores, store{component, db})
+	g.stores = append(g.stores, store{component, o.File, db})
 	return db, nil
 }
 

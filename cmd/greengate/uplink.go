@@ -44,7 +44,7 @@ func (g *gateway) openUplink(c *configs.Config) (err error) {
 	u := &uplink{g: g, cells: map[string]*router.Cell{}, port: g.router.Port(message.Endpoint{Kind: message.Cloud})}
 	g.uplink = u
 	u.db, err = g.openStore(c, "spool", "spool.db",
-		sqlite.Options{Migrations: telemetry.Migrations(), Queue: 4096, Readers: 3}, sqlite.Keep{Mend: telemetry.Mend})
+		sqlite.Options{Migrations: telemetry.Migrations(), Queue: 4096, Readers: 3, MaxWAL: telemetry.MaxWAL(c.Cloud.Spool.MaxSize)}, sqlite.Keep{Mend: telemetry.Mend})
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +33,7 @@ type Identities struct {
 	now       atomic.Pointer[snapshot]
 	change    sync.Mutex  // one new snapshot at a time
 	unjudged  atomic.Bool // it was logged that the clock is not believed
+	foreign   sync.Map    // fingerprint to time.Time: the end of pinned certificates that came
 }
 
 // snapshot is who is known. Nothing in it changes but known.proven.
@@ -124,6 +127,9 @@ func (i *Identities) Identify(certs []*x509.Certificate) (thing string, err erro
 	cert, s := certs[0], i.now.Load()
 	f := fingerprint(sha256.Sum256(cert.Raw))
 	if thing, ok := s.pinned[f]; ok {
+		if _, seen := i.foreign.Load(f); !seen {
+			i.foreign.Store(f, cert.NotAfter)
+		}
 		if r := i.judgeTime(thing, cert); r != nil {
 			return "", r
 		}
@@ -224,6 +230,24 @@ func (s *snapshot) without(k *known, f fingerprint) *snapshot {
 	}
 	next.issued[f] = &known{thing: k.thing}
 	return next
+}
+
+// Foreign is a certificate that somebody else issued, and will have to renew.
+type Foreign struct {
+	Thing string
+	End   time.Time
+}
+
+// Foreign returns the foreign certificates of devices that have come since the
+// start: of the others only the fingerprint is known.
+func (i *Identities) Foreign() (list []Foreign) {
+	for f, thing := range i.now.Load().pinned {
+		if end, seen := i.foreign.Load(f); seen {
+			list = append(list, Foreign{thing, end.(time.Time)})
+		}
+	}
+	slices.SortFunc(list, func(a, b Foreign) int { return strings.Compare(a.Thing, b.Thing) })
+	return list
 }
 
 // Faults returns what a person should know: that the clock is not believed and

@@ -31,6 +31,11 @@ func TestIdentify(t *testing.T) {
 	wantThing(t, i, parse(t, bothIssued.CertPEM), "GG_Both")
 	wantThing(t, i, parse(t, again.CertPEM), "GG_Gone")
 
+	// Of the foreign ones the ends are known now.
+	if list := i.Foreign(); len(list) != 2 || list[0].Thing != "GG_Both" || list[1].Thing != "GG_Pinned" || !list[1].End.Equal(pinned.NotAfter) {
+		t.Errorf("the foreign certificates are %+v", list)
+	}
+
 	wantRefusal(t, i, nil, NoCertificate)
 	wantRefusal(t, i, parse(t, gone.CertPEM), NotOnRecord)
 	wantRefusal(t, i, parse(t, issue(t, a, "GG_Stranger").CertPEM), UnknownThing)

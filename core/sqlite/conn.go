@@ -17,8 +17,10 @@ const (
 	// busyTimeout is how long a statement waits for a lock of another process:
 	// a backup, or somebody's sqlite3 shell.
 	busyTimeout = 5 * time.Second
-	// walPages is the length of the WAL, in pages of 4 KiB, at which a commit
-	// also moves it into the database file.
+	// pageBytes is about what a page has in the WAL: SQLite's default, with a head.
+	pageBytes = 4096 + 24
+	// walPages is the length of the WAL, in pages, at which a commit also moves it
+	// into the database file.
 	walPages = 1000
 	// walBytes is what is left of a WAL that grew longer behind a slow reader.
 	walBytes = 8 << 20

@@ -68,7 +68,7 @@ func (w *groups) run() {
 		// The callers who were just told run first: 8 that wait for each other's
 		// commits then share one, and not two by turns.
 		runtime.Gosched()
-		w.group()
+		w.db.stats.counted(w.group)
 		w.handOver()
 	}
 	close(w.tell)
@@ -200,9 +200,11 @@ func (w *groups) saved(j *job) error {
 // returns false, with everything rolled back, if the commit shows a fault that one
 // of several jobs must have made: a deferred foreign key.
 func (w *groups) commit(jobs []job) bool {
+	begun := time.Now()
 	err := w.conn.control("COMMIT")
 	if err == nil {
 		w.db.stats.commits.Add(1)
+		w.db.stats.commitTime.Add(int64(time.Since(begun)))
 		w.took = true
 		if w.wrote { // after the commit: a copy that counted before it may lack it
 			w.wrote = false

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -149,7 +150,7 @@ func openChecked(o Options, found finding, steps []migration) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.limit(o.MaxBytes); err != nil {
+	if err := cmp.Or(c.limit(o.MaxBytes), c.limitWAL(o.MaxWAL)); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
@@ -199,6 +200,15 @@ func (c *conn) limit(bytes int64) error {
 		return fmt.Errorf("read the page size: %w", err)
 	}
 	return c.exec(fmt.Sprintf("PRAGMA max_page_count=%d", max(1, bytes/pageSize)))
+}
+
+// limitWAL bounds the WAL, in bytes, and what is left of one that grew longer.
+func (c *conn) limitWAL(bytes int64) error {
+	if bytes <= 0 {
+		return nil
+	}
+	pages := max(16, bytes/pageBytes)
+	return c.exec(fmt.Sprintf("PRAGMA wal_autocheckpoint=%d; PRAGMA journal_size_limit=%d", pages, 2*pages*pageBytes))
 }
 
 // check walks the structure of the whole database: 0.4 to 0.7 s for 270 MB that the

@@ -63,9 +63,11 @@ type Options struct {
 	// Readers is the largest number of Views at a time; 0 is 2. The connection
 	// of each is opened when it is first needed and may hold 2 MiB of cache.
 	Readers int
-	// MaxBytes bounds the database file, not the WAL beside it, which is about
-	// 4 MiB. What would need more fails with ErrFull. 0: the disk is the bound.
+	// MaxBytes bounds the database file, not the WAL beside it (MaxWAL). What would need more fails with ErrFull. 0: the disk is the bound.
 	MaxBytes int64
+	// MaxWAL is the length of the WAL in bytes at which a commit also moves it into the
+	// database file: it gets longer by that commit, and behind a slow View. 0 is 4 MiB.
+	MaxWAL int64
 	// CheckLimit is the size in bytes, with the WAL, up to which Open walks the
 	// structure of the whole file. Of a larger one it sees the two ends only: call
 	// Check once the gateway runs. 0 is 64 MiB, which take 0.2 s, or on a small

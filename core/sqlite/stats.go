@@ -8,15 +8,17 @@ import (
 
 // Stats is a look at a DB.
 type Stats struct {
-	Commits       uint64    // groups on the disk
-	Functions     uint64    // functions whose done got nil
-	Failed        uint64    // functions whose done got an error
-	FailedCommits uint64    // transactions that were not committed
-	Waiting       int       // functions in the queue, those of the group in work not counted
-	Failure       error     // that the disk gave for the last group; nil when it took it
-	Since         time.Time // of the last change of Failure between nil and not nil
-	FileBytes     int64     // of the database file
-	WALBytes      int64     // of the WAL beside it, which is not in FileBytes
+	Commits       uint64        // groups on the disk
+	Functions     uint64        // functions whose done got nil
+	Failed        uint64        // functions whose done got an error
+	FailedCommits uint64        // transactions that were not committed
+	Waiting       int           // functions in the queue, those of the group in work not counted
+	Failure       error         // that the disk gave for the last group; nil when it took it
+	Since         time.Time     // of the last change of Failure between nil and not nil
+	FileBytes     int64         // of the database file
+	WALBytes      int64         // of the WAL beside it, which is not in FileBytes
+	CommitTime    time.Duration // that the commits took, all together
+	WrittenBytes  int64         // that its commits wrote to the disk since Run; 0 when the kernel does not count
 }
 
 // Stats returns the figures of this moment. It does not touch the database.
@@ -34,6 +36,8 @@ func (db *DB) Stats() Stats {
 	// A size that cannot be read shows as 0; the failure of the disk shows above.
 	s.FileBytes, _ = size(db.o.File)
 	s.WALBytes, _ = size(db.o.File + "-wal")
+	s.WrittenBytes = db.stats.written.Load()
+	s.CommitTime = time.Duration(db.stats.commitTime.Load())
 	return s
 }
 
@@ -46,6 +50,10 @@ type counters struct {
 	commits, functions, failed, failedCommits atomic.Uint64
 	// writes counts the commits that may have changed something.
 	writes atomic.Uint64
+	// written counts the bytes of the commits.
+	written atomic.Int64
+	// commitTime sums how long the commits took, in nanoseconds.
+	commitTime atomic.Int64
 
 	mu      sync.Mutex
 	failure error     // guarded by mu

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"archive/tar"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"greengate/core/admin"
+)
+
+// copiesMark begins the names of folders for copies in the data folder.
+const copiesMark = ".copies-"
+
+// removeCopies removes what a backup that was cut off has left behind. The caller
+// has the data folder for itself.
+func removeCopies(data string) {
+	left, _ := filepath.Glob(filepath.Join(data, copiesMark+"*"))
+	for _, dir := range left {
+		_ = os.RemoveAll(dir) // it costs room, no more; the next start tries again
+	}
+}
+
+// answerStores sends a copy of each database, made while it is in use. The copies are
+// taken one after the other: each is of one moment, all together are not.
+func (g *gateway) answerStores(w http.ResponseWriter, r *http.Request) {
+	dir, err := os.MkdirTemp(g.begun.Data, copiesMark)
+	if err != nil {
+		admin.Refuse(w, http.StatusInternalServerError, fmt.Errorf("make a folder for the copies: %w", err))
+		return
+	}
+	defer os.RemoveAll(dir)
+	// What can fail comes before the first byte of the answer: a full disk gets a
+	// word and not a broken archive.
+	var files []string
+	for _, st := range g.stores {
+		file := filepath.Join(dir, filepath.Base(st.file))
+		if err := st.db.Copy(r.Context(), file); err != nil {
+			g.audit(st.component, "copy", err)
+			admin.Refuse(w, http.StatusInternalServerError, err)
+			return
+		}
+		files = append(files, file)
+	}
+	w.Header().Set("Content-Type", "application/x-tar")
+	if err := tarFiles(r.Context(), w, files); err != nil {
+		g.audit("store", "copy", err)
+		panic(http.ErrAbortHandler) // so that the other end sees that this was not all
+	}
+	g.audit("store", "copy", nil, "databases", len(files))
+}
+
+// tarFiles writes an archive of files, by their names without folders.
+func tarFiles(ctx context.Context, w io.Writer, files []string) error {
+	t := tar.NewWriter(w)
+	for _, file := range files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := addFile(t, filepath.Base(file), file); err != nil {
+			return err
+		}
+	}
+	return t.Close()
+}
+
+// headerOf describes a file or folder.
+func headerOf(name string, info fs.FileInfo) *tar.Header {
+	h := &tar.Header{Name: name, Mode: int64(info.Mode().Perm()), ModTime: info.ModTime(), Format: tar.FormatPAX}
+	h.Uname, h.Gname, _ = strings.Cut(ownerOf(info), ":")
+	return h
+}
+
+// addFile puts a file into an archive.
+func addFile(t *tar.Writer, name, file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	h := headerOf(name, info)
+	h.Size = info.Size()
+	if err := t.WriteHeader(h); err != nil {
+		return err
+	}
+	// Copied by the size of the header: a file that grows meanwhile does no harm.
+	if _, err := io.CopyN(t, f, info.Size()); err != nil {
+		return fmt.Errorf("read %s: %w", file, err)
+	}
+	return nil
+}

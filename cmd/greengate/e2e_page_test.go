@@ -1,0 +1,133 @@
+package main_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"greengate/core/admin/client"
+)
+
+// nasty is what a device may call things by.
+const nasty = `<img src=x onerror=pwned=1><script>pwned=1</script>`
+
+// newPageSite is a site with a status page, pins and a device that may not do all.
+func newPageSite(t *testing.T) (*site, string) {
+	t.Helper()
+	s, page := newSite(t, "sensor", "display", "intruder"), freeAddress(t, "127.0.0.1")
+	s.set(page, "admin", "listen")
+	s.set(map[string]any{
+		"driver":  "sim",
+		"leds":    []map[string]any{{"name": "red", "pin": "GPIO17", "safe": "off"}},
+		"buttons": []map[string]any{{"name": "bell", "pin": "GPIO22", "topic": "home/bell"}},
+	}, "gpio")
+	s.rows(row{From: "sensor", Topic: "room/#", To: "display"}, row{From: "gpio:bell", Topic: "home/bell", To: "gpio:red"})
+	return s, page
+}
+
+// chatter publishes allowed and refused messages, with nasty topics among them, until
+// the test ends.
+func chatter(t *testing.T, s *site) {
+	t.Helper()
+	sensor, intruder, display := s.connect("sensor"), s.connect("intruder"), s.connect("display")
+	display.subscribe("room/#")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	t.Cleanup(func() { cancel(); <-done })
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for n := 0; ; n++ {
+			sensor.publish(fmt.Sprint("room/", n%5), "21")
+			intruder.publish("door/"+nasty, "open")
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+}
+
+func TestLivePage(t *testing.T) {
+	b := openBrowser(t)
+	s, page := newPageSite(t)
+	s.start()
+	token := strings.TrimSpace(s.greengate("admin", "token"))
+	s.greengate("shadow", "update", "sensor", fmt.Sprintf(`{"state":{"desired":{"mode":"eco"},"reported":{"mode":"on","text":%q}}}`, nasty))
+	chatter(t, s)
+	b.call("Page.navigate", map[string]any{"url": "http://" + page + "/"}, nil)
+	b.until("the page", `document.readyState === "complete" && document.getElementById("pills") !== null`)
+
+	b.shows("pills", "no faults")
+	b.shows("device-count", "3 of 3 connected")
+	b.shows("shadows", `"mode": "eco"`)
+	b.until("a dot that moves", `document.querySelectorAll("#flow circle.delivered").length > 0`)
+	b.until("a red dot", `document.querySelectorAll("#flow circle.refused").length > 0`)
+	b.shows("refused", nasty)
+	b.shows("pins", "red: off")
+
+	b.eval(`document.querySelector("#refused button").click()`)
+	b.until("the reason of a refusal", `document.getElementById("explain").open && document.getElementById("explain-text").textContent.includes("intruder")`)
+	b.screenshot("explain")
+	b.eval(`document.getElementById("explain-close").click()`)
+	b.screenshot("page")
+
+	if got := b.eval(`String(typeof pwned) + document.querySelectorAll("img, #refused script, #shadows script").length`); got != "undefined0" {
+		t.Errorf("what a device made has become a part of the page: %s", got)
+	}
+	if got := b.eval(`(() => { try { document.body.innerHTML = "<b>x</b>"; return "let through" } catch (e) { return "refused" } })()`); got != "refused" {
+		t.Error("the browser lets markup into the page")
+	}
+
+	b.size(390, 844, true)
+	b.until("room on a phone", `document.documentElement.scrollWidth <= 390`)
+	b.screenshot("phone")
+	b.size(1300, 1500, false)
+	actAtPage(b, s, token)
+}
+
+// actAtPage logs in, presses a button and sets a desired value.
+func actAtPage(b *browser, s *site, token string) {
+	b.t.Helper()
+	if n := b.eval(`[...document.querySelectorAll("button")].filter(b => b.textContent === "press").length`); n != "0" {
+		b.t.Errorf("%s buttons act before anybody has logged in", n)
+	}
+	b.until("a place for the token", `document.querySelector("#session input") !== null`)
+	b.eval(fmt.Sprintf(`document.querySelector("#session input").value = %q; document.querySelector("#session button").click()`, token))
+	b.shows("session", "you may act")
+	b.eval(`[...document.querySelectorAll("#pins button")].find(b => b.textContent === "press").click()`)
+	eventually(b.t, "the press of the button has gone its way", func() bool {
+		var st client.Status
+		if err := json.Unmarshal([]byte(s.greengate("status", "--json")), &st); err != nil {
+			b.t.Fatal(err)
+		}
+		return slices.ContainsFunc(st.Routes, func(r client.Route) bool { return strings.Contains(r.Text, "home/bell") && r.Accepted > 0 })
+	})
+	b.eval(`(() => { const c = document.querySelector(".shadow"); c.querySelector("textarea").value = '{"mode": "night"}'; c.querySelector("button").click(); })()`)
+	eventually(b.t, "the desired value", func() bool { return strings.Contains(s.greengate("shadow", "get", "sensor"), `"night"`) })
+	b.shows("shadows", `"mode": "night"`)
+	b.screenshot("acting")
+	b.eval(`[...document.querySelectorAll("#session button")].find(b => b.textContent === "Log out").click()`)
+	b.until("the end of the session", `document.querySelector("#session input") !== null`)
+}
+
+// A port that the file names and that is taken keeps the gateway from starting.
+func TestPagePortIsTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s := newSite(t)
+	s.set(l.Addr().String(), "admin", "listen")
+	if said := s.fails(2, "run"); !strings.Contains(said, "open the status page at "+l.Addr().String()) || !strings.Contains(said, "address already in use") {
+		t.Errorf("run said %s", said)
+	}
+}

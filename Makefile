@@ -2,23 +2,27 @@
 # set-up; Go is the one thing that must be there.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-vm test-pi test-install build bench lint clean compiler clients vm pi systemd
+.PHONY: help run test test-long test-vm test-pi test-install build deb reproducible bench lint clean compiler clients browser vm pi systemd packages
 
 # The version comes from git here, so Go need not ask git a second time: it
 # would refuse to build in a clone that belongs to another user.
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+VERSION := $(shell systemd/version.sh)
 BUILD   := go build -trimpath -buildvcs=false -ldflags '-X main.release=$(VERSION)'
 SITE    := demo-site
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## build, make a demo site (the first time), and run it with a cloud in a box and demo devices
 	$(BUILD) -o bin/ ./cmd/demo ./cmd/iotsim
 	@bin/demo site $(SITE)
 
-test: lint clients vm ## vet, staticcheck and all tests, with the real clients
-	go test -race ./...
+test: lint clients browser vm packages ## vet, staticcheck and all tests, with the real clients
+	go test -race -timeout 30m ./...
+
+test-long: compiler ## 100,000 random sequences against the models of the shadow service and of its sync
+	go test -count 1 -timeout 3h ./localshadow -run TestSequences -sequences 100000
+	go test -count 1 -timeout 3h ./sync/shadows -run TestSequences -sequences 100000
 
 test-vm: compiler vm ## pins of a real kernel, and 1,000 power cuts (CUTS=10000 for more), in virtual machines
 	go test -count 1 -v ./testvm/gpio
@@ -27,15 +31,26 @@ test-vm: compiler vm ## pins of a real kernel, and 1,000 power cuts (CUTS=10000 
 test-pi: compiler pi ## the arm64 program on an emulated Raspberry Pi 3, its pins watched from outside
 	go test -count 1 -v ./testvm/pi3
 
-test-install: compiler systemd ## a Debian with systemd, in a virtual machine
+test-install: compiler systemd packages ## install, kill, upgrade and purge the package on a Debian with systemd, in a virtual machine
 	go test -count 1 -v ./testvm/systemd
+	go test -count 1 -v -timeout 1h ./testvm/install -vm
 
 build: compiler ## build bin/greengate
 	$(BUILD) -o bin/greengate ./cmd/greengate
 
+deb: packages ## the packages and tarballs for amd64, arm64 and armhf, with sums and SBOMs, in dist/ (ARCH=arm64 for one)
+	@systemd/package/package.sh $(ARCH)
+
+reproducible: compiler ## build bin/greengate again, elsewhere and from nothing, and compare the bytes
+	@$(MAKE) --no-print-directory build
+	@work=$$(mktemp -d) && trap 'chmod -R u+w "$$work" && rm -rf "$$work"' EXIT && mkdir "$$work/tree" && \
+		git ls-files -z -co --exclude-standard | xargs -0 cp --parents -t "$$work/tree" && \
+		(cd "$$work/tree" && GOCACHE=$$work/cache $(BUILD) -o bin/greengate ./cmd/greengate) && \
+		cmp bin/greengate "$$work/tree/bin/greengate" && sha256sum bin/greengate
+
 bench: compiler ## measure, beside raw mochi in the same run
 	@mkdir -p bin
-	go test -run '^$$' -bench . -timeout 15m ./... | tee bin/bench.txt
+	go test -run '^$$' -bench . -timeout 45m ./... | tee bin/bench.txt
 	@GREENGATE_BENCH_RESULTS=$(CURDIR)/bin/bench.txt go test -count 1 -v -run '^$$' ./cmd/greengate
 
 lint: compiler ## gofmt, go vet and staticcheck
@@ -45,7 +60,7 @@ lint: compiler ## gofmt, go vet and staticcheck
 	go tool staticcheck ./...
 
 clean: ## remove what was built and the demo site, with its keys
-	rm -rf bin $(SITE) $(SITE).new cmd/greengate/testdata/clients/node_modules
+	rm -rf bin dist $(SITE) $(SITE).new cmd/greengate/testdata/clients/node_modules
 
 compiler:
 	@cmd/demo/setup.sh compiler
@@ -53,5 +68,5 @@ compiler:
 clients:
 	@cmd/demo/setup.sh clients
 
-vm pi systemd:
+browser vm pi systemd packages:
 	@cmd/demo/setup.sh $@

@@ -15,12 +15,13 @@ type pinChecker struct {
 	*checker
 	names, pins map[string]string // which entry has them
 	outputs     map[string]path   // the entries that an interlock may name
+	places      map[string]placed // where sensors are
 }
 
 func (k *checker) gpio() {
 	g := k.c.GPIO
 	k.oneOf(path{"gpio", "driver"}, g.Driver, "auto", "sim")
-	p := pinChecker{k, map[string]string{}, map[string]string{}, map[string]path{}}
+	p := pinChecker{k, map[string]string{}, map[string]string{}, map[string]path{}, map[string]placed{}}
 	for i := range g.LEDs {
 		p.output(path{"gpio", "leds", i}, &g.LEDs[i])
 	}
@@ -46,6 +47,7 @@ func (k *checker) gpio() {
 	for i := range g.Sensors {
 		p.sensor(path{"gpio", "sensors", i}, &g.Sensors[i])
 	}
+	p.pinRows()
 }
 
 func (k *pinChecker) output(p path, o *gpio.Output) {

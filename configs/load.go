@@ -85,15 +85,16 @@ func (c *Config) resolve() {
 	}
 }
 
+// PageAsked reports whether the file itself names the address of the status page: the
+// default is nobody's wish.
+func (c *Config) PageAsked() bool { return c.adminPage }
+
 // Unserved says in plain words, a line for each, which parts of the file this
 // build reads and checks, but does not serve.
 func (c *Config) Unserved() []string {
 	var lines []string
 	say := func(section, what string) {
 		lines = append(lines, fmt.Sprintf("%s: this build does not serve %s yet; what the file says of it is checked and otherwise left alone", section, what))
-	}
-	if c.adminPage {
-		say("admin.listen", "the status page")
 	}
 	if len(c.Functions) > 0 {
 		say("functions", "local functions")

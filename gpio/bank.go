@@ -165,6 +165,8 @@ func pinError(board board, entry, pin string, err error) *PinError {
 		e.Hint = board.hint()
 	case errors.Is(err, errInUse):
 		e.Hint = "another program or a driver of the kernel has it"
+	case errors.Is(err, errNoEdges):
+		e.Hint = "an input needs a line with interrupts, such as those of the board itself"
 	}
 	return e
 }

@@ -31,9 +31,10 @@ type output interface {
 
 // What is wrong with a line when it is claimed.
 var (
-	errNoLine = errors.New("the board has no such line")
-	errInUse  = errors.New("the line is in use")
-	errNoGPIO = errors.New("this machine has no GPIO")
+	errNoLine  = errors.New("the board has no such line")
+	errInUse   = errors.New("the line is in use")
+	errNoEdges = errors.New("its chip tells no edges")
+	errNoGPIO  = errors.New("this machine has no GPIO")
 )
 
 // openBoard returns the board of the driver `auto` or `sim`. Only a machine

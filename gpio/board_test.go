@@ -19,8 +19,8 @@ type world interface {
 	occupy(t *testing.T, line string) // another program takes the line
 }
 
-// The one suite for every board. On the machine with gpio-sim (testvm) it runs
-// against a real kernel.
+// The one suite for every board. On the machines of testvm it runs against a real
+// kernel: one with gpio-sim, and a Pi's, whose inputs nobody can move.
 func TestBoards(t *testing.T) {
 	t.Run("sim", func(t *testing.T) { testBoard(t, func(t *testing.T) world { return simWorld{newSim()} }) })
 	t.Run("kernel", func(t *testing.T) {
@@ -40,9 +40,21 @@ func TestBoards(t *testing.T) {
 		}
 		testBoard(t, func(t *testing.T) world { return openSimKernel(t) })
 	})
+	t.Run("pi", func(t *testing.T) {
+		if os.Getenv(onPi) == "" {
+			t.Skip(onPi + " does not say that this is a Pi")
+		}
+		testLines(t, func(t *testing.T) world { return openPi(t) })
+	})
 }
 
 func testBoard(t *testing.T, newWorld func(t *testing.T) world) {
+	testLines(t, newWorld)
+	testInputs(t, newWorld)
+}
+
+// testLines is the part of the suite that any board can carry.
+func testLines(t *testing.T, newWorld func(t *testing.T) world) {
 	t.Run("Output", func(t *testing.T) {
 		w := newWorld(t)
 		b := w.board()
@@ -82,6 +94,11 @@ func testBoard(t *testing.T, newWorld func(t *testing.T) world) {
 		}
 		mustOutput(t, b, "GPIO5", false).Close()
 	})
+	t.Run("Outputs", func(t *testing.T) { testOutputsOn(t, newWorld(t)) })
+}
+
+// testInputs is the part for a board with a hand on its inputs.
+func testInputs(t *testing.T, newWorld func(t *testing.T) world) {
 	t.Run("Pull", func(t *testing.T) {
 		b := newWorld(t).board()
 		up, down := mustInput(t, b, "GPIO23", "up"), mustInput(t, b, "GPIO24", "down")
@@ -97,7 +114,6 @@ func testBoard(t *testing.T, newWorld func(t *testing.T) world) {
 	t.Run("Counter", func(t *testing.T) { testCounterOn(t, newWorld(t)) })
 	t.Run("Inputs", func(t *testing.T) { testInputsOn(t, newWorld(t)) })
 	t.Run("Bank", func(t *testing.T) { testBankOn(t, newWorld(t)) })
-	t.Run("Outputs", func(t *testing.T) { testOutputsOn(t, newWorld(t)) })
 }
 
 // A whole Bank on a board: messages, a bouncing button, the safe levels.

@@ -84,6 +84,8 @@ func (b *Bank) output(name string) (*actuator, error) {
 		return p, nil
 	case nil:
 		return nil, refuse(NoOutput, "there is no pin %q", clip(name))
+	case *sensor:
+		return nil, refuse(NoOutput, "%q is a sensor", name)
 	default:
 		return nil, refuse(NoOutput, "%q is an input", name)
 	}

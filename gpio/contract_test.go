@@ -166,6 +166,25 @@ func TestMinOff(t *testing.T) {
 	})
 }
 
+// A compressor that is safe when it runs does not start again at once, although
+// its controller has gone silent.
+func TestMinOffBeforeHold(t *testing.T) {
+	c := outputs(Output{Name: "freezer", Pin: "GPIO5", Safe: "on", Hold: 10 * time.Second, MinOff: time.Minute})
+	runBank(t, c, func(t *testing.T, b *Bank, w simWorld, _ *reports) {
+		expect(t, say(t, b, "freezer", "off"), "")
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		if s := find(t, b, "freezer"); w.level(t, "GPIO5") || s.Pending != "on" || s.Violations[MinOff] != 1 {
+			t.Errorf("after hold: %+v", s)
+		}
+		time.Sleep(50 * time.Second)
+		synctest.Wait()
+		if s := find(t, b, "freezer"); !w.level(t, "GPIO5") || s.Pending != "" {
+			t.Errorf("after min_off: %+v", s)
+		}
+	})
+}
+
 // What a shadow desires is a state: it comes when the contract allows it, and
 // until then the shadow reports what the pin is.
 func TestMinOffOfShadow(t *testing.T) {

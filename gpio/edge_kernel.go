@@ -28,7 +28,7 @@ func (p chipPin) Watch(pull string, want edgeSet) (input, error) {
 		}
 	})
 	if err != nil {
-		return nil, err
+		return nil, edgeError(err, want)
 	}
 	if err := syscall.SetNonblock(fd, true); err != nil { // else a read has no deadline
 		syscall.Close(fd)
@@ -37,7 +37,16 @@ func (p chipPin) Watch(pull string, want edgeSet) (input, error) {
 	return &watched{fd: fd, file: os.NewFile(uintptr(fd), "gpio line")}, nil
 }
 
-// pullFlags switch the resistors; a chip that has none does not mind.
+// edgeError says what the kernel means with the error of a request for edges: a chip
+// without an interrupt, as most that hang on I2C have none.
+func edgeError(err error, want edgeSet) error {
+	if (want.has(true) || want.has(false)) && (errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.ENXIO)) {
+		return fmt.Errorf("%w: %w", errNoEdges, err)
+	}
+	return err
+}
+
+// pullFlags switch the resistors; a chip that has none does not mind, nor say so.
 var pullFlags = map[string]uint64{"up": lineFlagPullUp, "down": lineFlagPullDown, "none": lineFlagNoPull}
 
 // native is the byte order of what the kernel tells.

@@ -1,6 +1,9 @@
 package gpio
 
 import (
+	"errors"
+	"fmt"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -43,5 +46,18 @@ func TestDecodeEdge(t *testing.T) {
 		if e := w.decode(event, now); e.rising != c.rising || e.missed != c.missed || !e.at.Equal(stampTime(stamp, now)) {
 			t.Errorf("%+v: %+v", c, e)
 		}
+	}
+}
+
+// A line whose chip has no interrupt is told with what to do, at its place.
+func TestNoEdges(t *testing.T) {
+	request := fmt.Errorf("request the line: %w", syscall.ENODEV)
+	err := pinError(newSim(), "gpio.buttons[0]", "PIN_3", edgeError(request, bothEdges))
+	const want = `gpio.buttons[0].pin: the pin "PIN_3" cannot be used: its chip tells no edges: request the line: no such device (an input needs a line with interrupts, such as those of the board itself)`
+	if err.Error() != want {
+		t.Errorf("got  %s\nwant %s", err, want)
+	}
+	if err := edgeError(request, 0); errors.Is(err, errNoEdges) {
+		t.Error("nobody has asked for edges")
 	}
 }

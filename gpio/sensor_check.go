@@ -101,6 +101,26 @@ func (s *Sensor) i2cAddress(k *sensorKind) uint16 {
 	return uint16(n)
 }
 
+// Place tells where a checked sensor is: its bus, and its address there (i2c-1 0x48).
+// Two sensors with one place are one device. On 1-wire, found tells that it has no
+// address, and is the only one of its kind on the bus.
+func (s *Sensor) Place() (place string, found bool) {
+	k := sensorKinds[s.Kind]
+	if k == nil {
+		return "", false
+	}
+	id, err := parseBus(s.Bus, k)
+	switch {
+	case err != nil:
+		return "", false
+	case id.kind == busI2C:
+		return fmt.Sprintf("%s 0x%02x", id, s.i2cAddress(k)), false
+	case id.kind == busOneWire && s.Address == "":
+		return id.String(), true
+	}
+	return strings.TrimSpace(id.String() + " " + strings.ToLower(s.Address)), false
+}
+
 // checkTimes checks the intervals.
 func (s *Sensor) checkTimes(k *sensorKind, wrong func(problem, hint string, path ...any)) {
 	const day = 24 * time.Hour

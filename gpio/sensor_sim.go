@@ -15,12 +15,15 @@ type simWires struct {
 	w1  map[int]*simbus.OneWire
 }
 
-// newSimWires wires up the sensors.
+// newSimWires wires up the sensors, those with an address first: on 1-wire one
+// without is the only one of its kind, perhaps the one that another names.
 func newSimWires(sensors []*sensor) *simWires {
 	w := &simWires{i2c: map[int]*simbus.I2C{}, spi: map[busID]*simbus.SPI{}, w1: map[int]*simbus.OneWire{}}
-	for i, s := range sensors {
-		if s.wrong == nil {
-			w.wire(s, simbus.Weather(s.Name), i)
+	for _, addressed := range []bool{true, false} {
+		for i, s := range sensors {
+			if s.wrong == nil && (s.Address != "") == addressed {
+				w.wire(s, simbus.Weather(s.Name), i)
+			}
 		}
 	}
 	return w
@@ -56,6 +59,8 @@ func (w *simWires) wire(s *sensor, world simbus.World, n int) {
 			if address, err = w1Address(s.Address); err != nil {
 				return
 			}
+		} else if b.Has(s.kind.family) {
+			return
 		}
 		if b.Slave(address) == nil {
 			b.Attach(address, simSlave(s, world))

@@ -144,6 +144,48 @@ func TestThermometerIsFound(t *testing.T) {
 	}
 }
 
+// A simulated wire has the thermometers that the file names, and one of each kind
+// that it names without an address, which may be one of those.
+func TestSimulatedThermometers(t *testing.T) {
+	thermometer := func(name, kind, address string) Sensor {
+		s := aSensor(kind)
+		s.Name, s.Address = name, address
+		return s
+	}
+	for _, c := range []struct {
+		name    string
+		sensors []Sensor
+		chips   int
+		fault   string // of the sensor that has one
+	}{
+		{"two of one", []Sensor{thermometer("a", "ds18b20", ""), thermometer("b", "ds18b20", "")}, 1, ""},
+		{"one by its address, too", []Sensor{thermometer("a", "ds18b20", ""), thermometer("b", "ds18b20", probeID)}, 1, ""},
+		{"two kinds", []Sensor{thermometer("a", "ds18b20", ""), thermometer("b", "ds18s20", "")}, 2, ""},
+		{"two, and one of them", []Sensor{thermometer("a", "ds18b20", ""), thermometer("b", "ds18b20", probeID), thermometer("c", "ds18b20", "28-00000000055b")}, 2, "a"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := New(Options{Config: Config{Driver: "sim", Sensors: c.sensors}})
+				if err := b.Open(); err != nil {
+					t.Fatal(err)
+				}
+				wires := newSimWires(b.sensors)
+				if all, err := wires.w1[1].Search(false); err != nil || len(all) != c.chips {
+					t.Errorf("on the wire are %x, %v; want %d", all, err, c.chips)
+				}
+				(&station{Bank: b, wires: wires}).run(t, func() {
+					time.Sleep(10 * time.Second)
+					for _, s := range b.List() {
+						if (s.Fault != "") != (s.Name == c.fault) {
+							t.Errorf("%s: fault %q", s.Name, s.Fault)
+						}
+					}
+				})
+			})
+		})
+	}
+}
+
 func TestThermocouple(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := aSensor("max31850")

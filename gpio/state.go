@@ -18,7 +18,8 @@ type State struct {
 	Level string `json:"level"`
 	Unit  string `json:"unit,omitempty"` // %, degrees
 	Safe  string `json:"safe,omitempty"` // of an output, as Level
-	// Pending is the level that its shadow desires and its contract holds back.
+	// Pending is the level that its shadow desires, or its hold asks for, and its
+	// contract holds back.
 	Pending   string   `json:"pending,omitempty"`
 	Thing     string   `json:"thing,omitempty"` // whose shadow drives it
 	Key       string   `json:"key,omitempty"`   // of that shadow

@@ -88,8 +88,11 @@ func (w simKernel) pull(line string, level bool) error {
 	return err
 }
 
-// occupy takes the line as another program would: by a request of its own.
-func (w simKernel) occupy(t *testing.T, line string) {
+func (w simKernel) occupy(t *testing.T, line string) { occupyLine(t, line) }
+
+// occupyLine takes a line of the kernel as another program would: by a request of its
+// own.
+func occupyLine(t *testing.T, line string) {
 	for _, c := range gpioioctl.Chips {
 		if c.ByName(line) == nil {
 			continue

@@ -18,7 +18,7 @@ import (
 var monitoring = filepath.Join("..", "..", "systemd", "monitoring")
 
 var (
-	declared = regexp.MustCompile(`(?:gauge|counter)\("([a-z_]+)"|Name: "([a-z_]+)"`)
+	declared = regexp.MustCompile(`(?:gauge|counter)\("([a-z_]+)"|Name: "([a-z_]+)",`)
 	used     = regexp.MustCompile(`\b(?:greengate|process|go)_[a-z_]+\b`)
 )
 

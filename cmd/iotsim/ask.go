@@ -61,7 +61,7 @@ func (a *asker) ask(ctx context.Context, method, path string, query url.Values, 
 		return nil, fmt.Errorf("ask iotsim: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %w", strings.TrimSpace(string(answer)), errUsage)
+		return nil, refusal(strings.TrimSpace(string(answer)))
 	}
 	return answer, nil
 }

@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -37,6 +38,11 @@ var (
 	errNotRunning = errors.New("iotsim is not running there (start it with iotsim run DIR)")
 )
 
+// refusal is what the cloud says no to, in its own words.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
 type command struct {
 	name, args, does string
 	run              func(ctx context.Context, args []string, out io.Writer) error
@@ -45,7 +51,7 @@ type command struct {
 // commands is a function, since help prints the list it is in.
 func commands() []command {
 	return []command{
-		{"run", "DIR", "serve", runCloud},
+		{"run", "DIR", "serve (--help: its flags)", runCloud},
 		{"status", "", "show clients, counters and faults", status},
 		{"pull-plug", "", "let no byte through, without a FIN", pullPlug},
 		{"plug-in", "", "end pull-plug", plugIn},
@@ -87,7 +93,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	fmt.Fprintf(errs, "iotsim: %v\n", err)
 	switch {
-	case errors.Is(err, errUsage), errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUsage), errors.Is(err, flag.ErrHelp), errors.As(err, new(refusal)):
 		return exitUsage
 	case errors.Is(err, errNotRunning):
 		return exitNotRunning
@@ -110,7 +116,9 @@ func parse(flags *flag.FlagSet, args []string, least, most int) (rest []string, 
 		for len(args) > 0 && negative(args[0]) {
 			rest, args = append(rest, args[0]), args[1:]
 		}
-		if err := flags.Parse(args); err != nil {
+		if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+			return nil, fmt.Errorf("%s: its flags are\n%s%w", flags.Name(), defaults(flags), errUsage)
+		} else if err != nil {
 			return nil, fmt.Errorf("%s: %w: %w", flags.Name(), err, errUsage)
 		}
 		if args = flags.Args(); len(args) == 0 {
@@ -122,6 +130,14 @@ func parse(flags *flag.FlagSet, args []string, least, most int) (rest []string, 
 		return nil, fmt.Errorf("%s takes %d to %d arguments, not %d: %w", flags.Name(), least, most, len(rest), errUsage)
 	}
 	return rest, nil
+}
+
+// defaults are the flags of a command, a line for each and one for what it does.
+func defaults(flags *flag.FlagSet) string {
+	var text strings.Builder
+	flags.SetOutput(&text)
+	flags.PrintDefaults()
+	return text.String()
 }
 
 // negative tells whether an argument is a value such as -48h, and no flag.

@@ -1,8 +1,9 @@
 // Package admin serves the control socket, through which the command line asks
-// and commands the running daemon: HTTP/1.1 over a unix socket. It knows no
-// subsystem: each shows itself through the one-method Reporter, and brings its
-// own handlers. Of ours it imports core/admin/client, the words of the socket;
-// only cmd/greengate imports it.
+// and commands the running daemon (HTTP/1.1 over a unix socket), and the Page: the
+// live page, the metrics and the health at a TCP address. It knows no subsystem:
+// each shows itself through the one-method Reporter, and brings its own handlers,
+// checks and figures. Of ours it imports core/admin/client, the words of the
+// socket; only cmd/greengate and configs import it.
 //
 // Register and Handle come before Run. Reporters and handlers are called from
 // the goroutines of the HTTP server, several at once.
@@ -165,10 +166,15 @@ func (s *Server) Run(ctx context.Context) error {
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	var status client.Status
-	for _, r := range s.reporters {
-		r.Report(&status)
-	}
+	s.Report(&status)
 	Answer(w, http.StatusOK, status)
+}
+
+// Report writes the parts of all reporters.
+func (s *Server) Report(status *client.Status) {
+	for _, r := range s.reporters {
+		r.Report(status)
+	}
 }
 
 // Answer writes v as JSON.

@@ -23,9 +23,15 @@ func serve(t *testing.T, s *admin.Server) {
 	if err := s.Listen(); err != nil {
 		t.Fatal(err)
 	}
+	run(t, s.Run)
+}
+
+// run runs a service until the test ends.
+func run(t *testing.T, service func(context.Context) error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
+	go func() { ended <- service(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

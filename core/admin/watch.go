@@ -17,13 +17,19 @@ const watchBuffer = 1024
 // called. An error means a bad filter.
 type Subscribe func(filter string, deliver func(client.Event)) (cancel func(), err error)
 
-// WatchHandler answers with a JSON object a line for every event. One who reads
+// WatchHandler answers with a JSON object a line for every event that the request's
+// client.WatchFilter lets through. One who reads
 // too slowly loses events, never holds up the traffic, and is told how many he
 // lost at the place where they are missing.
 func WatchHandler(subscribe Subscribe) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := newQueue(watchBuffer)
-		cancel, err := subscribe(r.URL.Query().Get("topic"), q.push)
+		filter := client.ReadWatchFilter(r.URL.Query())
+		cancel, err := subscribe(filter.Topic, func(e client.Event) {
+			if filter.Keeps(e) {
+				q.push(e)
+			}
+		})
 		if err != nil {
 			Refuse(w, http.StatusBadRequest, err)
 			return

@@ -113,6 +113,10 @@ func (r *Router) SetGate(g Gate) (generation uint64) {
 // than before, so that no port uses a route of the past.
 func (r *Router) SubscriptionsChanged() { r.generation.Add(1) }
 
+// Changes rises with every new table and with every change of subscriptions: what
+// was asked of them before may have another answer now.
+func (r *Router) Changes() uint64 { return r.generation.Load() }
+
 // Generation counts the tables that were put in force.
 func (r *Router) Generation() uint64 { return r.table.Load().generation }
 

@@ -74,6 +74,18 @@ func (b *OneWire) Slave(a onewire.Address) Slave {
 	return b.slaves[a]
 }
 
+// Has tells whether a chip of that family is on the bus.
+func (b *OneWire) Has(family byte) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for a := range b.slaves {
+		if byte(a) == family {
+			return true
+		}
+	}
+	return false
+}
+
 // Search finds the chips, in the order of their addresses.
 func (b *OneWire) Search(alarmOnly bool) ([]onewire.Address, error) {
 	if err := b.meet(); err != nil {

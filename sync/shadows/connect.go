@@ -106,12 +106,13 @@ func (r *Reconciler) relink(ctx context.Context) {
 		return
 	}
 	r.mu.Lock()
-	r.online = true
+	r.online, r.figures.disk = true, ""
 	// What waits has waited longest, but nobody waits for it any more.
 	for _, e := range r.schedule.entries {
 		r.schedule.release(e)
 		e.live = false
-		e.ask, e.barred, e.notBefore, e.attempts = true, "", time.Time{}, 0
+		e.ask, e.notBefore, e.attempts = true, time.Time{}, 0
+		e.pardon()
 		if e.place == ready && e.reply == nil {
 			r.schedule.rest(e) // the answer will say all that a look could
 		}
@@ -133,7 +134,8 @@ func (r *Reconciler) question(k key, stored bool) {
 	e := r.schedule.entry(k)
 	e.stored = e.stored || stored
 	if !e.ask {
-		e.ask, e.barred = true, ""
+		e.ask = true
+		e.pardon()
 		r.advance(e)
 	}
 }
@@ -164,13 +166,15 @@ func (r *Reconciler) reload(ctx context.Context) {
 	things := r.o.Things()
 	r.mu.Lock()
 	old := r.things
-	r.things = maps.Clone(things)
+	r.things, r.figures.disk = maps.Clone(things), ""
+	r.absolve()
+	maps.DeleteFunc(r.figures.names, func(thing, _ string) bool { _, ok := things[thing]; return !ok })
 	for _, e := range r.schedule.entries {
 		if _, ok := things[e.thing]; !ok && e.place != turning && e.place != flying {
 			r.schedule.drop(e)
 			continue
 		}
-		e.barred, e.notBefore = "", time.Time{}
+		e.notBefore = time.Time{}
 		r.advance(e)
 	}
 	online := r.online

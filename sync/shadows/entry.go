@@ -26,6 +26,7 @@ type entry struct {
 	counted bool // in the window of exchanges
 	stored  bool // it has a row, as far as is known
 	blocked bool // and that says that the cloud takes nothing
+	ahead   bool // the cloud lacks something, as its last turn saw it
 
 	look  bool   // the local document may differ from the cloud's
 	ask   bool   // the cloud is to be asked
@@ -42,7 +43,8 @@ type entry struct {
 	notBefore time.Time // after a failure
 	attempts  int       // that failed in a row
 	why       string    // of the last failure
-	barred    string    // why the cloud may not be asked; the next change asks again
+	barred    string    // why the cloud may not be asked; the next change asks again, but see suspicion
+	suspicion
 
 	deadline time.Time     // of place idle or flying, in timers
 	index    int           // in timers, -1 when it is not there
@@ -55,6 +57,8 @@ type request struct {
 	op    string
 	token string
 	plan  plan
+	at    time.Time // when it left
+	alone bool      // nothing else was under way
 }
 
 // forgo gives up a request that did certainly not arrive; the next turn plans

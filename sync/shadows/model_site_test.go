@@ -39,6 +39,7 @@ type site struct {
 	rate    cloud.Rate
 	pace    shadows.Rate
 	blocks  bool     // a fault that blocks what it meets until something changes
+	version int      // of MQTT; 0: 5
 	pardon  []string // rules whose breaches the test itself makes
 
 	folder string // of the database
@@ -205,7 +206,7 @@ func (s *site) boot() {
 func (s *site) linkOptions(g *gateway) cloud.Options {
 	return cloud.Options{
 		Endpoint: s.cloud.Name(), Port: 443, Core: core, // 443: the data plane has the same listener
-		Certificate: s.files.Certificate, Key: s.files.Key, CA: s.files.CA, Rate: s.rate, Limits: s.limits,
+		Certificate: s.files.Certificate, Key: s.files.Key, CA: s.files.CA, Version: s.version, Rate: s.rate, Limits: s.limits,
 		Timing: cloud.Timing{Retry: cloud.Backoff{Base: time.Second, Max: time.Hour}}, // weeks away cost less
 		Subscriptions: func() (all []cloud.Subscription) {
 			for _, f := range shadows.Filters() {

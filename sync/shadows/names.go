@@ -49,6 +49,7 @@ func (r *Reconciler) listAll(ctx context.Context, things []string) (open []strin
 			return nil
 		}
 		r.mu.Lock()
+		told := r.figures.names[thing]
 		delete(r.figures.names, thing)
 		if err != nil {
 			r.figures.names[thing] = err.Error()
@@ -56,7 +57,9 @@ func (r *Reconciler) listAll(ctx context.Context, things []string) (open []strin
 		_, ours := r.things[thing]
 		r.mu.Unlock()
 		if err != nil {
-			r.o.Log.Warn("Could not list the named shadows of a thing in the cloud", "thing", thing, "err", err)
+			if err.Error() != told { // once, however often it is tried
+				r.o.Log.Warn("Could not list the named shadows of a thing in the cloud", "thing", thing, "err", err)
+			}
 			open = append(open, thing)
 			continue
 		}

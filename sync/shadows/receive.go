@@ -134,7 +134,7 @@ func (r *Reconciler) contested(e *entry) {
 func (r *Reconciler) notified(k key, n note) {
 	e := r.schedule.entry(k)
 	r.schedule.promote(e)
-	e.barred = ""
+	e.pardon()
 	switch {
 	case e.ask && e.place != flying && e.place != turning && e.reply == nil && r.online:
 		// The answer to come has it.

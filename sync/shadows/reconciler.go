@@ -33,7 +33,12 @@ type Reconciler struct {
 	turning  int // transactions under way
 	requests uint64
 	schedule schedule
-	figures  figures
+	mute     time.Time // until then nothing is sent, see suspects.go
+	streak   struct {
+		ends   int  // of connections in a row, each for a request that went alone
+		writes bool // the last one for a write; that gets pass says nothing then
+	}
+	figures figures
 }
 
 // turnsAtOnce is how many transactions are under way at most. They share the
@@ -53,7 +58,7 @@ func New(o Options) (*Reconciler, error) {
 		prefix: "gg-" + strconv.FormatUint(rand.Uint64(), 36) + "-",
 		turns:  level(), sends: sends, refresh: level(), listing: level(),
 		schedule: schedule{rate: o.Rate, sends: sends, entries: make(map[key]*entry), paces: make(map[string]*pace)},
-		figures:  figures{rejected: make(map[int]uint64), names: make(map[string]string)},
+		figures:  figures{totals: make(map[string]totals), rejected: make(map[int]uint64), names: make(map[string]string)},
 	}, nil
 }
 
@@ -118,7 +123,8 @@ func (r *Reconciler) changed(c localshadow.Change) {
 	}
 	e := r.schedule.entry(key{c.Thing, c.Name})
 	r.schedule.promote(e)
-	e.look, e.barred = true, ""
+	e.look = true
+	e.pardon()
 	r.withdraw(e)
 	r.advance(e)
 }
@@ -211,8 +217,12 @@ func (r *Reconciler) advance(e *entry) {
 	s := &r.schedule
 	s.at(e, time.Time{})
 	now := time.Now()
+	if !e.until.IsZero() {
+		e.pardon()
+	}
+	banned := e.banned(now)
 	asks := e.ask && e.barred == ""
-	if e.request != nil && (!r.online || asks && e.request.op != opGet) {
+	if e.request != nil && (!r.online || banned || asks && e.request.op != opGet) {
 		// The answer to come may make it another one. If its state counts as on its
 		// way, a turn has to take that back.
 		look := e.look || e.request.plan.marked
@@ -247,6 +257,9 @@ func (r *Reconciler) advance(e *entry) {
 		trigger(r.turns)
 	case e.ask || e.reply != nil:
 		s.release(e)
+		if banned {
+			s.at(e, e.until)
+		}
 	default:
 		s.drop(e)
 	}
@@ -276,12 +289,25 @@ func (r *Reconciler) fail(e *entry, why string) {
 
 // count reads the totals.
 func (r *Reconciler) count(ctx context.Context) error {
-	var t totals
+	all := map[string]totals{}
 	err := r.o.DB.View(ctx, func(tx *sqlite.Tx) error {
-		return tx.QueryRow(sqlTotals).Scan(&t.rows, &t.blocked, &t.conflicted)
+		rows, err := tx.Query(sqlTotals)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var thing string
+			var t totals
+			if err := rows.Scan(&thing, &t.rows, &t.blocked, &t.conflicted); err != nil {
+				return err
+			}
+			all[thing] = t
+		}
+		return rows.Err()
 	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.figures.totals = t
+	r.figures.totals = all
 	return err
 }

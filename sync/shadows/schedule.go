@@ -18,6 +18,10 @@ type schedule struct {
 	ready   list.List // for a transaction
 	// To be sent: what somebody waits for, what has begun, what is to begin.
 	live, begun, bulk list.List
+	suspects          list.List // and what goes alone, see suspects.go
+	alone             *entry    // nothing else leaves while it flies
+	flying            int
+	others            int // that went since the last one went alone
 	timers            timers
 	paces             map[string]*pace
 	exchanges, lively int // that are in the window
@@ -72,6 +76,8 @@ func (s *schedule) at(e *entry, t time.Time) {
 // queue has the request of an entry wait to be sent.
 func (s *schedule) queue(e *entry) {
 	switch {
+	case e.suspect():
+		s.put(e, queued, &s.suspects)
 	case e.live:
 		s.put(e, queued, &s.live)
 	case e.counted:
@@ -100,6 +106,12 @@ func (s *schedule) promote(e *entry) {
 // next takes the entry whose request may leave now, or says how long until one
 // may; 0 when nothing but an answer or a new request changes that.
 func (s *schedule) next(now time.Time) (e *entry, wait time.Duration) {
+	if s.alone != nil {
+		return nil, 0
+	}
+	if front := s.suspects.Front(); front != nil && (s.flying == 0 && s.live.Len()+s.begun.Len()+s.bulk.Len() == 0 || s.others >= otherRequests) {
+		return s.single(front.Value.(*entry), now)
+	}
 	for _, l := range []*list.List{&s.live, &s.begun, &s.bulk} {
 		for el := l.Front(); el != nil; el = el.Next() {
 			e := el.Value.(*entry)
@@ -122,6 +134,20 @@ func (s *schedule) next(now time.Time) (e *entry, wait time.Duration) {
 	return nil, wait
 }
 
+// single takes a suspect when nothing else is under way.
+func (s *schedule) single(e *entry, now time.Time) (*entry, time.Duration) {
+	if s.flying > 0 {
+		return nil, 0
+	}
+	until, ok := s.admits(e.thing, now)
+	if !ok {
+		return nil, max(until, 0)
+	}
+	s.take(e, now)
+	s.alone, s.others = e, 0
+	return e, 0
+}
+
 func (s *schedule) admits(thing string, now time.Time) (until time.Duration, ok bool) {
 	p := s.paces[thing]
 	if p == nil {
@@ -138,6 +164,8 @@ func (s *schedule) admits(thing string, now time.Time) (until time.Duration, ok 
 func (s *schedule) take(e *entry, now time.Time) {
 	s.rest(e)
 	e.place = flying
+	s.flying++
+	s.others++
 	if !e.counted {
 		e.counted = true
 		*s.window(e)++
@@ -162,8 +190,14 @@ func (s *schedule) take(e *entry, now time.Time) {
 
 // land ends the flight of an entry.
 func (s *schedule) land(e *entry) {
-	if p := s.paces[e.thing]; e.place == flying && p != nil {
-		p.inFlight--
+	if e.place == flying {
+		s.flying--
+		if p := s.paces[e.thing]; p != nil {
+			p.inFlight--
+		}
+	}
+	if s.alone == e {
+		s.alone = nil
 	}
 	e.request = nil
 	s.rest(e)

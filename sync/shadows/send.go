@@ -39,12 +39,17 @@ func (r *Reconciler) nextRequest() (*entry, *request, time.Duration) {
 	if !r.online {
 		return nil, nil, 0
 	}
-	e, wait := r.schedule.next(time.Now())
+	now := time.Now()
+	if wait := r.mute.Sub(now); wait > 0 {
+		return nil, nil, wait
+	}
+	e, wait := r.schedule.next(now)
 	if e == nil {
 		return nil, nil, wait
 	}
 	r.requests++
 	e.request.token = r.prefix + strconv.FormatUint(r.requests, 36)
+	e.request.at, e.request.alone = now, r.schedule.alone == e
 	switch e.request.op {
 	case opGet:
 		// What was heard before is in the answer, unless we may have deleted it.
@@ -98,12 +103,18 @@ func (r *Reconciler) left(e *entry, req *request, err error) {
 // acknowledged is told whether the cloud has a request; what it makes of it comes
 // as a message.
 func (r *Reconciler) acknowledged(e *entry, req *request, err error) {
-	if err == nil {
-		return
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e.request != req || e.place != flying {
+	if r.schedule.entries[e.key] == e {
+		switch {
+		case err == nil:
+			r.proved(e, req)
+		case errors.Is(err, ErrLost):
+			r.cut(e, req)
+			r.advance(e)
+		}
+	}
+	if err == nil || e.request != req || e.place != flying {
 		return
 	}
 	var never *Never

@@ -4,14 +4,19 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 )
 
 // totals count the rows of the table.
 type totals struct{ rows, blocked, conflicted int }
 
-func (t *totals) add(r *row, sign int) {
+func (t totals) and(u totals) totals {
+	return totals{t.rows + u.rows, t.blocked + u.blocked, t.conflicted + u.conflicted}
+}
+
+func (t totals) with(r *row, sign int) totals {
 	if !r.stored {
-		return
+		return t
 	}
 	t.rows += sign
 	if r.blocked != "" {
@@ -20,11 +25,12 @@ func (t *totals) add(r *row, sign int) {
 	if r.conflict != 0 {
 		t.conflicted += sign
 	}
+	return t
 }
 
 // figures are what Stats and Faults show. They are guarded by Reconciler.mu.
 type figures struct {
-	totals
+	totals                             map[string]totals // by thing, also of those that are not synced any more
 	asked, written, applied, conflicts uint64
 	unknown, retries, garbage          uint64
 	rejected                           map[int]uint64
@@ -34,8 +40,7 @@ type figures struct {
 
 // turned takes account of a turn.
 func (f *figures) turned(j *job, changed bool) {
-	f.add(&j.before, -1)
-	f.add(&j.turn.row, +1)
+	f.totals[j.e.thing] = f.totals[j.e.thing].with(&j.before, -1).with(&j.turn.row, +1)
 	f.conflicts += uint64(len(j.turn.conflicts))
 	if changed {
 		f.applied++
@@ -47,7 +52,7 @@ func (e *entry) state() string {
 	switch {
 	case e.barred != "":
 		return Blocked
-	case e.request != nil && e.request.op != opGet:
+	case e.ahead, e.request != nil && e.request.op != opGet:
 		return Ahead
 	case e.ask || e.request != nil:
 		return Asking
@@ -59,13 +64,21 @@ func (e *entry) state() string {
 	return ""
 }
 
+// totals sums up the rows of what is synced. It expects mu to be held.
+func (r *Reconciler) totals() (sum totals) {
+	for thing := range r.things {
+		sum = sum.and(r.figures.totals[thing])
+	}
+	return sum
+}
+
 // Stats returns the figures of this moment.
 func (r *Reconciler) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	f := &r.figures
+	f, sum, muted := &r.figures, r.totals(), r.muted() != ""
 	s := Stats{
-		Shadows: f.rows, Blocked: f.totals.blocked, Conflicted: f.conflicted,
+		Shadows: sum.rows, Blocked: sum.blocked, Conflicted: sum.conflicted,
 		Asked: f.asked, Written: f.written, Applied: f.applied, Conflicts: f.conflicts,
 		Rejected: maps.Clone(f.rejected), Unknown: f.unknown, Retries: f.retries, Garbage: f.garbage,
 	}
@@ -75,6 +88,8 @@ func (r *Reconciler) Stats() Stats {
 		}
 		switch st := e.state(); {
 		case e.blocked: // counted by its row
+		case muted && st != "":
+			s.Blocked++
 		case st == Ahead:
 			s.Ahead++
 		case st == Asking:
@@ -96,8 +111,11 @@ func (r *Reconciler) Faults() []string {
 	defer r.mu.Unlock()
 	var all []string
 	f := &r.figures
-	if f.totals.blocked > 0 {
-		all = append(all, fmt.Sprintf("sync: the cloud refuses %d shadows; `greengate status` says why", f.totals.blocked))
+	if blocked := r.totals().blocked; blocked > 0 {
+		all = append(all, fmt.Sprintf("the cloud refuses the changes of %s", counted(blocked, "shadow")))
+	}
+	if why := r.muted(); why != "" {
+		all = append(all, fmt.Sprintf("no shadow is synced until %s: %s", r.o.Now().Add(time.Until(r.mute)).Format(time.TimeOnly), why))
 	}
 	var barred []*entry
 	for _, e := range r.schedule.entries {
@@ -107,14 +125,21 @@ func (r *Reconciler) Faults() []string {
 	}
 	if len(barred) > 0 {
 		e := slices.MinFunc(barred, func(a, b *entry) int { return compareKeys(a.key, b.key) })
-		all = append(all, fmt.Sprintf("sync: the cloud refuses to tell %d shadows, the first of which is %s: %s", len(barred), e.key, e.barred))
+		all = append(all, fmt.Sprintf("%s cannot be asked for, the first of which is %s: %s", counted(len(barred), "shadow"), e.key, e.barred))
 	}
 	if len(f.names) > 0 {
 		thing := slices.Min(slices.Collect(maps.Keys(f.names)))
-		all = append(all, fmt.Sprintf("sync: the named shadows of %d things are not listed, so that new ones are found late: %s", len(f.names), f.names[thing]))
+		all = append(all, fmt.Sprintf("the named shadows of %s are not listed, so that new ones are found late: %s", counted(len(f.names), "thing"), f.names[thing]))
 	}
 	if f.disk != "" {
-		all = append(all, "sync: the shadows could not be looked through: "+f.disk)
+		all = append(all, "the shadows could not be looked through: "+f.disk)
 	}
 	return all
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

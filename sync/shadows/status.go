@@ -1,9 +1,9 @@
 package shadows
 
 import (
-	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -82,6 +82,35 @@ func (r *Reconciler) Status(ctx context.Context, thing string, yield func(State)
 	return nil
 }
 
+// Urgent returns the shadows that are not in step, sorted, at most so many. It looks
+// at those alone, however many others there are. The error is that of the database.
+func (r *Reconciler) Urgent(ctx context.Context, most int) (states []State, err error) {
+	keys, err := r.rows(ctx, sqlBlocked)
+	if err != nil {
+		return nil, fmt.Errorf("list the blocked shadows: %w", err)
+	}
+	r.mu.Lock()
+	things := r.things
+	keys = slices.AppendSeq(keys, maps.Keys(r.schedule.entries))
+	r.mu.Unlock()
+	slices.SortFunc(keys, compareKeys)
+	for page := range slices.Chunk(slices.Compact(keys), listPage) {
+		err := r.sides(ctx, page, func(k key, l *local, rw *row) {
+			dir, ours := things[k.thing]
+			if s := r.state(k, dir, l, rw); ours && s.State != "" && s.State != InStep {
+				states = append(states, s)
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read the shadows that are not in step: %w", err)
+		}
+		if len(states) >= most {
+			return states[:most], nil
+		}
+	}
+	return states, nil
+}
+
 // keys returns the shadows of which there is something to tell, sorted.
 func (r *Reconciler) keys(ctx context.Context, thing string) (all []key, err error) {
 	take := func(k key, _ bool) {
@@ -158,8 +187,11 @@ func (r *Reconciler) state(k key, dir Direction, l *local, rw *row) State {
 		case (s.State == InStep || s.State == "") && st != "":
 			s.State = st
 		}
+		if r.muted() != "" && s.State != InStep {
+			s.State = Blocked
+		}
 		if s.Why == "" {
-			s.Why = cmp.Or(e.barred, e.why)
+			s.Why = r.refusal(e)
 		}
 	}
 	return s

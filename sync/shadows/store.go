@@ -52,7 +52,7 @@ const (
 
 	sqlRemove = `DELETE FROM sync WHERE thing = ? AND name = ?`
 
-	sqlTotals = `SELECT count(*), count(nullif(blocked, '')), count(nullif(conflict, 0)) FROM sync`
+	sqlTotals = `SELECT thing, count(*), count(nullif(blocked, '')), count(nullif(conflict, 0)) FROM sync GROUP BY thing`
 )
 
 // dest is where a query for sqlColumns puts a row.

@@ -38,7 +38,7 @@ func (r *Reconciler) turn(e *entry) {
 	}
 	j := &job{
 		e: e, direction: dir, notes: e.notes, reply: e.reply, unsent: e.unsent,
-		erasing: e.erasing, force: e.force, offline: !r.online,
+		erasing: e.erasing, force: e.force, offline: !r.online || e.banned(time.Now()),
 	}
 	if e.reply != nil && e.reply.kind == got {
 		e.ask, e.erasing = false, false
@@ -146,6 +146,7 @@ func (r *Reconciler) turned(j *job, changed bool, err error) {
 	t := j.turn
 	r.figures.turned(j, changed)
 	e.stored, e.blocked, e.why = t.row.stored, t.row.stored && t.row.blocked != "", ""
+	e.ahead = t.ahead()
 	e.notes = append(j.rest, e.notes...) // those that came since have higher versions, or are told twice
 	slices.SortStableFunc(e.notes, byVersion)
 	if _, ok := r.things[e.thing]; !ok {

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -27,12 +28,7 @@ func (s *Spool) Faults() (faults []string) {
 		waiting += n.messages
 	}
 	refusal, until := s.up.refusal, s.up.until
-	var oldest time.Time
-	for f := range s.up.flights {
-		if oldest.IsZero() || f.at.Before(oldest) {
-			oldest = f.at
-		}
-	}
+	oldest := s.up.firstFlight()
 	flights := len(s.up.flights)
 	s.mu.Unlock()
 	forecast := s.stats.forecast(waiting, disk, s.o.Rate)
@@ -65,7 +61,7 @@ func (c *counters) faults() (faults []string) {
 			reasons = append(reasons, fmt.Sprintf("%s %d", reason, n))
 		}
 		slices.Sort(reasons)
-		faults = append(faults, fmt.Sprintf("the spool gives messages up: %v since the start", reasons))
+		faults = append(faults, fmt.Sprintf("the spool gives messages up (since the start: %s)", strings.Join(reasons, ", ")))
 	}
 	if n := c.quarantine.messages; n > 0 {
 		text := fmt.Sprintf("%d messages that the cloud never takes are in quarantine", n)

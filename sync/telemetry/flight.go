@@ -47,6 +47,17 @@ func (u *uploader) takeOff(f *flight) context.Context {
 	return u.calls
 }
 
+// firstFlight returns when the first of those in flight was sent; zero: none is. The
+// caller holds s.mu.
+func (u *uploader) firstFlight() (first time.Time) {
+	for f := range u.flights {
+		if first.IsZero() || f.at.Before(first) {
+			first = f.at
+		}
+	}
+	return first
+}
+
 // landed notes that f is not in flight any more. The caller holds s.mu.
 func (u *uploader) landed(f *flight) {
 	delete(u.flights, f)

@@ -1,6 +1,7 @@
 package telemetry_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,18 +47,18 @@ func newRig(t testing.TB, o telemetry.Options) *rig {
 	return r
 }
 
+func (r *rig) maxSize() int64 { return cmp.Or(r.o.MaxSize, 256<<20) }
+
 // start opens the database and runs the spool.
 func (r *rig) start() {
 	r.t.Helper()
-	db, err := sqlite.Open(sqlite.Options{File: r.file, Migrations: telemetry.Migrations(), MaxBytes: r.maxBytes})
+	db, err := sqlite.Open(sqlite.Options{File: r.file, Migrations: telemetry.Migrations(), MaxBytes: r.maxBytes, MaxWAL: telemetry.MaxWAL(r.maxSize())})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	o := r.o
 	o.DB, o.Link, o.Settled = db, r.link, r.settle
-	if o.MaxSize == 0 {
-		o.MaxSize = 256 << 20
-	}
+	o.MaxSize = r.maxSize()
 	if o.BootID == "" {
 		o.BootID = "boot-1"
 	}

@@ -40,6 +40,9 @@ func (r *rig) fill(device, topic string, n int, max int64, route telemetry.Route
 			if st := r.db.Stats(); st.FileBytes > max {
 				r.t.Fatalf("the file has %d bytes after %d messages, at most %d are allowed", st.FileBytes, i, max)
 			}
+			if st := r.db.Stats(); st.FileBytes+st.WALBytes > r.maxSize() {
+				r.t.Fatalf("with its WAL of %d bytes it has %d after %d messages", st.WALBytes, st.FileBytes+st.WALBytes, i)
+			}
 		}
 	}
 	r.flushed()

@@ -12,6 +12,10 @@ const (
 	rowOverhead  = 16      // bytes of a row besides head and body
 )
 
+// MaxWAL is how long the WAL of a spool of that size may get before a commit moves it
+// into the file (sqlite.Options), in bytes: a small spool has less room for one.
+func MaxWAL(maxSize int64) int64 { return min(4<<20, maxSize/8) }
+
 // room is how much fits, as one function of the database sees it.
 type room struct {
 	page    int64 // bytes

@@ -19,7 +19,8 @@ type Stats struct {
 	Oldest      *Stamp                `json:"oldest,omitempty"` // the message that waits longest; nil when none does
 	OldestAge   time.Duration         `json:"oldest_age_ns"`    // 0 when none waits
 	ByPriority  map[string]Waiting    `json:"by_priority"`
-	Unsettled   int                   `json:"unsettled"` // in flight, or acknowledged and about to leave
+	Unsettled   int                   `json:"unsettled"`  // in flight, or acknowledged and about to leave
+	Unacked     time.Duration         `json:"unacked_ns"` // since the first of them in flight was sent; 0 when none is
 	Quarantined int64                 `json:"quarantined"`
 	Sent        uint64                `json:"sent"` // since the start, as all below
 	Resent      uint64                `json:"resent"`
@@ -148,6 +149,9 @@ func (s *Spool) Stats() Stats {
 		}
 	}
 	st.Unsettled = s.up.unsettled
+	if first := s.up.firstFlight(); !first.IsZero() {
+		st.Unacked = time.Since(first)
+	}
 	disk := s.bounds
 	s.mu.Unlock()
 	db := s.o.DB.Stats()

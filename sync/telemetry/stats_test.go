@@ -92,3 +92,23 @@ func TestListAndExport(t *testing.T) {
 		}
 	})
 }
+
+// A link that looks well and acknowledges nothing is told by how long that lasts.
+func TestUnacked(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, telemetry.Options{})
+		r.link.connect()
+		r.put("d", "t", "a", telemetry.Route{})
+		r.drained()
+		if st := r.spool.Stats(); st.Unacked != 0 {
+			t.Errorf("%v after the acknowledgement", st.Unacked)
+		}
+		r.link.die()
+		r.put("d", "t", "b", telemetry.Route{})
+		r.flushed()
+		time.Sleep(7 * time.Second)
+		if st := r.spool.Stats(); st.Unacked < 6*time.Second || st.Unacked > 8*time.Second {
+			t.Errorf("%v after 7s", st.Unacked)
+		}
+	})
+}

@@ -16,9 +16,10 @@ const quick = `  leds:
     - {name: door, pin: GPIO24, debounce: 0s, topic: home/door}
 `
 
-// How long it takes from a message to the level of a line, and from an edge to a
-// message, beside a bare write to the line. The processor is emulated; on a Pi all of it
-// is faster. The log has the figures.
+// How long it takes a device over MQTT and TLS from a message to the level of a line, and
+// from an edge to a message, beside a bare write to the line. The processor, which
+// encrypts, is emulated; on a Pi all of it is faster. The log has the figures. What the
+// gateway itself takes of it is in TestGateToLine.
 func TestFigures(t *testing.T) {
 	inMachine(t)
 	const rounds = 200
@@ -48,7 +49,7 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// bareWrite writes to a line as a program without a gateway does.
+// bareWrite writes to a line as a program without a gateway does, and returns the median.
 func bareWrite(t *testing.T, rounds int) time.Duration {
 	t.Helper()
 	if _, err := driverreg.Init(); err != nil {

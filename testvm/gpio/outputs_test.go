@@ -36,6 +36,9 @@ func TestOutputs(t *testing.T) {
 	if got := lit(t); got != "red" {
 		t.Errorf("at start these are on: %q, want the safe levels", got)
 	}
+	if strings.Contains(g.log.String(), "did not load") { // of buses that the file does not use
+		t.Errorf("the gateway misses a driver that it has no use for: %s", g.log)
+	}
 	for _, c := range []struct{ colour, lamp string }{{"G", "green"}, {"Y", "yellow"}, {"R", "red"}, {"G", "green"}} {
 		g.must("shadow", "update", "light", `{"state": {"desired": {"property": "`+c.colour+`"}}}`)
 		eventually(t, c.lamp+" alone is on", func() bool { return lit(t) == c.lamp })

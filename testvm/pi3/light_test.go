@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"greengate/testvm/machine"
 )
 
 // The pins of the traffic light, as bits of the board's levels.
@@ -27,6 +29,8 @@ func TestTrafficLight(t *testing.T) {
 	if model := p.must("cat /proc/device-tree/model"); !strings.HasPrefix(model, "Raspberry Pi 3 Model B") {
 		t.Fatalf("the board is a %q", model)
 	}
+	p.functions("in")
+	p.suite()
 	p.functions("in")
 
 	p.start()
@@ -82,6 +86,18 @@ func TestTrafficLight(t *testing.T) {
 	p.try("kill -9 $gateway; wait $gateway")
 	p.must(on("gpio safe"))
 	p.carry("after gpio safe, the safe levels", red)
+}
+
+// suite runs what of package gpio's suite for all boards needs nobody who moves an input.
+func (p *pi) suite() {
+	p.t.Helper()
+	said := p.must("GREENGATE_TEST_ON_PI=yes /boards.test -test.v -test.run TestBoards/pi")
+	verdicts := machine.Verdicts(said)
+	for _, name := range []string{"Output", "NoSuchLine", "InUse", "Outputs"} {
+		if verdicts["TestBoards/pi/"+name] != "PASS" {
+			p.t.Errorf("%s did not pass on the board:\n%s", name, said)
+		}
+	}
 }
 
 // start starts the gateway, and waits until it runs.

@@ -34,6 +34,7 @@ func boot(t *testing.T, gpio string) *pi {
 	cache := machine.Need(t, "./setup.sh", "qemu-system-aarch64", "aarch64-linux-gnu-gcc")
 	root, dir := t.TempDir(), t.TempDir()
 	machine.Build(t, filepath.Join(root, "greengate"), "greengate/cmd/greengate", machine.ARM64, machine.Static...)
+	machine.BuildTest(t, filepath.Join(root, "boards.test"), "greengate/gpio", "GOARCH=arm64")
 	makeSite(t, filepath.Join(root, "site"), gpio)
 	socket, initrd := filepath.Join(dir, "qmp"), filepath.Join(dir, "initrd")
 	archive := exec.Command("sh", "-c", `cd "$1" && find . | busybox cpio -o -H newc 2>/dev/null | cat "$2" - >"$3"`,
@@ -41,11 +42,12 @@ func boot(t *testing.T, gpio string) *pi {
 	if text, err := archive.CombinedOutput(); err != nil {
 		t.Fatalf("make the initramfs: %v\n%s", err, text)
 	}
+	// iomem=relaxed lets a program in there look at the levels past the kernel, too.
 	// With a thread for each of the four processors the idle ones would spin.
 	qemu := exec.Command("qemu-system-aarch64", "-M", "raspi3b", "-accel", "tcg,thread=single",
 		"-display", "none", "-monitor", "none", "-no-reboot",
 		"-kernel", filepath.Join(cache, "kernel"), "-dtb", filepath.Join(cache, "board.dtb"), "-initrd", initrd,
-		"-append", "console=ttyS1,115200 loglevel=3 panic=-1 cryptomgr.notests rdinit=/init",
+		"-append", "console=ttyS1,115200 loglevel=3 panic=-1 cryptomgr.notests iomem=relaxed rdinit=/init",
 		"-serial", "null", "-serial", "stdio", "-qmp", "unix:"+socket+",server=on,wait=off")
 	shell, err := qemu.StdinPipe()
 	if err != nil {

@@ -140,11 +140,12 @@ func (c *Client) Explain(ctx context.Context, from, topic, to string) (json.RawM
 // is empty), until ctx is cancelled or the daemon ends; it then returns nil.
 // attached, if not nil, is called once the daemon listens to our wish.
 func (c *Client) Watch(ctx context.Context, filter string, attached func(), each func(Event)) error {
-	q := url.Values{}
-	if filter != "" {
-		q.Set("topic", filter)
-	}
-	resp, err := c.do(ctx, http.MethodGet, "/v1/watch", q, nil)
+	return c.WatchOnly(ctx, WatchFilter{Topic: filter}, attached, each)
+}
+
+// WatchOnly is Watch of the events that a filter lets through.
+func (c *Client) WatchOnly(ctx context.Context, filter WatchFilter, attached func(), each func(Event)) error {
+	resp, err := c.do(ctx, http.MethodGet, "/v1/watch", filter.Query(), nil)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,8 @@ type SpoolStats struct {
 	OldestAt *time.Time `json:"oldest_at,omitempty"` // when the message that waits longest came
 	Clock    string     `json:"clock,omitempty"`     // what that time is worth: synced, corrected or unsynced
 	InFlight int        `json:"in_flight"`           // sent and not yet gone from the disk
+	// UnackedSeconds is how long ago the first of them without acknowledgement was sent.
+	UnackedSeconds int64 `json:"unacked_seconds"`
 
 	Priorities []SpoolPriority `json:"priorities"` // high, normal, low
 	Rows       []SpoolRow      `json:"rows"`       // those of which something waits, the most first

@@ -24,6 +24,7 @@ type Status struct {
 	Listeners     []Address `json:"listeners"`
 	Shadows       Shadows   `json:"shadows"`
 	GPIO          []Pin     `json:"gpio"`
+	Writes        Writes    `json:"writes"`
 	Faults        []Fault   `json:"faults"` // what is wrong now; empty when all is well
 }
 
@@ -139,6 +140,20 @@ type SyncStats struct {
 	Retries    uint64            `json:"retries"`
 }
 
+// Writes are the bytes that the gateway wrote to the disk today, by the clock of the
+// machine, or since its start if that is later.
+type Writes struct {
+	Since time.Time `json:"since"`
+	Bytes int64     `json:"bytes"` // in all, by the kernel's count
+	By    []Writer  `json:"by"`    // what the commits of each database wrote; the rest is other
+}
+
+// Writer is who wrote to the disk.
+type Writer struct {
+	Component string `json:"component"`
+	Bytes     int64  `json:"bytes"`
+}
+
 // Fault is a thing that is wrong and stays wrong until somebody acts.
 type Fault struct {
 	Component string     `json:"component"`           // config, pki, broker...
@@ -164,6 +179,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 		p.Shadows.Rejected = map[string]uint64{}
 	}
 	p.GPIO = notNil(p.GPIO)
+	p.Writes.By = notNil(p.Writes.By)
 	p.Faults = notNil(p.Faults)
 	return json.Marshal(p)
 }

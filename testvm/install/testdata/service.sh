@@ -36,7 +36,7 @@ before=$(now)
 greengate init --key p-256 || wrong "init fails"
 echo "init, and ready: $(($(now) - before)) ms"
 [ "$(systemctl is-active greengate)" = active ] || wrong "it does not run after init"
-running || wrong "there is no status"
+running >/dev/null || wrong "there is no status"
 [ "$(property User)" = greengate ] && [ "$(ps -o user= -p "$(property MainPID)")" = greengate ] || wrong "it runs as $(ps -o user= -p "$(property MainPID)")"
 
 step site
@@ -56,7 +56,7 @@ is_off || wrong "the pin is not at its safe level"
 greengate gpio set red on && eventually 20 is_on
 
 step sandbox
-systemd-analyze verify greengate.service 2>&1 | grep greengate | grep -v -e notify-reload -e RestartSteps -e RestartMaxDelaySec && wrong "the unit has faults"
+systemd-analyze verify --man=no greengate.service 2>&1 | grep greengate | grep -v -e notify-reload -e RestartSteps -e RestartMaxDelaySec && wrong "the unit has faults"
 systemd-analyze security --no-pager greengate | tail -n 1
 systemd-analyze security --no-pager --threshold=20 greengate >/dev/null || wrong "the exposure is above 2.0"
 grep -q ' /sys/devices/platform rw' "/proc/$(property MainPID)/mountinfo" || wrong "PWM cannot be written"
@@ -82,6 +82,15 @@ kill -0 $traffic || wrong "the devices have ended: $(cat traffic.said)"
 connected || wrong "a reload cut a device"
 
 step "kill -9"
+# Two seconds are for a machine of the speed of a Pi: there `greengate version` takes 50 ms.
+# An emulated one on a busy computer is slower.
+yardstick=9999
+for _ in 1 2 3; do
+	start=$(now)
+	greengate version >/dev/null
+	took=$(($(now) - start))
+	[ $took -gt $yardstick ] || yardstick=$took
+done
 is_on || wrong "the pin has changed"
 before=$(property MainPID) start=$(now)
 systemctl kill -s KILL greengate
@@ -89,8 +98,8 @@ eventually 20 is_off
 echo "the pin is safe after $(($(now) - start)) ms"
 eventually 100 other_than "$before"
 took=$(($(now) - start))
-echo "back after $took ms"
-[ $took -lt 2000 ] || wrong "it came back after $took ms"
+echo "back after $took ms; the bare program takes $yardstick ms here"
+[ $took -lt $((2000 * (yardstick > 50 ? yardstick : 50) / 50)) ] || wrong "it came back after $took ms"
 eventually 200 connected
 
 step watchdog
@@ -124,7 +133,7 @@ step upgrade
 sum=$(sha256sum </etc/greengate/group.yaml) ca=$(sha256sum </etc/greengate/pki/root-ca.pem)
 before=$(now)
 dpkg -i new.deb >said 2>&1 || wrong "it does not upgrade: $(cat said)"
-running || wrong "it does not run"
+running >/dev/null || wrong "it does not run"
 greengate status --json | grep -q '"version": "9.9.9"' || wrong "the old one still runs"
 [ "$(sha256sum </etc/greengate/group.yaml)" = "$sum" ] && [ "$(sha256sum </etc/greengate/pki/root-ca.pem)" = "$ca" ] || wrong "the upgrade changed the site"
 eventually 200 connected

@@ -1,0 +1,78 @@
+package admin
+
+import (
+	"errors"
+	"maps"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// guard is what every request passes: headers that keep the browser of a person
+// from being turned against the gateway, and bounds.
+func (p *Page) guard(next http.Handler) http.Handler {
+	// Requests that change something and come from another site's page.
+	cross := http.NewCrossOriginProtection()
+	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		p.refuse(w, http.StatusForbidden, "cross-origin", errors.New("the request comes from the page of another site"))
+	}))
+	next = cross.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", file().policy)
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		// A name of a stranger's that leads to this machine would make his page one
+		// of the same origin (DNS rebinding). With TLS the certificate stands against it.
+		if p.plain && !local(r.Host) {
+			p.refuse(w, http.StatusMisdirectedRequest, "host", errNotLocal)
+			return
+		}
+		if r.ContentLength > mostBody {
+			p.refuse(w, http.StatusRequestEntityTooLarge, "body", errors.New("the request is too large"))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, mostBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// local reports whether host, with or without a port, names this machine.
+func local(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	} else if len(host) > 2 && host[0] == '[' && host[len(host)-1] == ']' {
+		name = host[1 : len(host)-1]
+	}
+	ip := net.ParseIP(name)
+	return name == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// refuse answers and counts.
+func (p *Page) refuse(w http.ResponseWriter, code int, reason string, err error) {
+	p.tally.count(reason)
+	Refuse(w, code, err)
+}
+
+// tally counts what was turned away, by a fixed set of reasons.
+type tally struct {
+	mu     sync.Mutex
+	counts map[string]uint64 // guarded by mu
+}
+
+func (t *tally) count(reason string) {
+	t.mu.Lock()
+	t.counts[reason]++
+	t.mu.Unlock()
+}
+
+func (t *tally) all() map[string]uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.counts)
+}

@@ -1,0 +1,243 @@
+package admin_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"greengate/core/admin"
+	"greengate/core/admin/client"
+)
+
+// traffic is a gateway's messages, which a page watches.
+type traffic struct {
+	mu      sync.Mutex
+	deliver func(client.Event)
+	watches int
+}
+
+func (f *traffic) watch(_ string, deliver func(client.Event)) (func(), error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.deliver = deliver
+	f.watches++
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.deliver = nil
+	}, nil
+}
+
+// send reports whether anybody watches.
+func (f *traffic) send(e client.Event) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.deliver != nil {
+		f.deliver(e)
+	}
+	return f.deliver != nil
+}
+
+// wait waits until somebody watches, or nobody does.
+func (f *traffic) wait(t *testing.T, watched bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); <-time.After(time.Millisecond) {
+		f.mu.Lock()
+		is := f.deliver != nil
+		f.mu.Unlock()
+		if is == watched {
+			return
+		}
+	}
+	t.Fatalf("the router is watched: %v, want %v", !watched, watched)
+}
+
+// stream opens an event stream, which the test closes.
+func stream(t *testing.T, url string) (*bufio.Reader, io.Closer) {
+	t.Helper()
+	resp, err := http.Get(url + "/api/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
+		t.Fatalf("%d %s", resp.StatusCode, resp.Header.Get("Content-Type"))
+	}
+	return bufio.NewReader(resp.Body), resp.Body
+}
+
+// event returns the data of the next event of that name.
+func event(t *testing.T, r *bufio.Reader, name string) string {
+	t.Helper()
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.TrimSpace(line) == "event: "+name {
+			data, err := r.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.TrimPrefix(strings.TrimSpace(data), "data: ")
+		}
+	}
+}
+
+func TestEvents(t *testing.T) {
+	f, n := &traffic{}, 0
+	p := newPage(t, func(o *admin.PageOptions) { o.Watch = f.watch })
+	p.Register(admin.ReporterFunc(func(s *client.Status) { n++; s.Group, s.UptimeSeconds = "home", int64(n) }))
+	r, body := stream(t, open(t, p))
+	first := event(t, r, "status")
+	if !strings.Contains(first, `"group":"home"`) || !strings.Contains(first, `"devices":[]`) {
+		t.Errorf("the first status is not whole: %s", first)
+	}
+	if second := event(t, r, "status"); strings.Contains(second, "group") || !strings.Contains(second, "uptime_seconds") {
+		t.Errorf("the second status is not what changed: %s", second)
+	}
+	nasty := "a\n\nevent: status\ndata: {}\n\n<script>"
+	f.wait(t, true)
+	f.send(client.Event{From: "device:A", To: "device:B", Verdict: "delivered", Topic: "x", Bytes: 2})
+	f.send(client.Event{From: "device:A", Verdict: "refused", Reason: "no-row", Topic: nasty})
+	var frame admin.Frame
+	if err := json.Unmarshal([]byte(event(t, r, "flow")), &frame); err != nil {
+		t.Fatal(err)
+	}
+	if frame.Messages != 2 || len(frame.Flows) != 2 || frame.Flows[0].Topic != nasty || frame.Flows[1].To != "device:B" {
+		t.Errorf("got %+v", frame)
+	}
+	_ = body.Close()
+	f.wait(t, false) // nobody looks: the messages cost nothing
+}
+
+// A frame is bounded, whatever the traffic, and tells refusals before all else.
+func TestFlowIsBounded(t *testing.T) {
+	f := &traffic{}
+	p := newPage(t, func(o *admin.PageOptions) { o.Watch = f.watch })
+	r, body := stream(t, open(t, p))
+	defer body.Close()
+	f.wait(t, true)
+	const total = 20_000
+	sent, seen, refused, largest := 0, 0, 0, 0
+	for n := range total {
+		e := client.Event{From: fmt.Sprint("device:d", n%200), To: fmt.Sprint("device:e", n%7), Verdict: "delivered", Topic: strings.Repeat("t", 200)}
+		if n == total-1 {
+			e = client.Event{From: "device:d0", Verdict: "refused", Reason: "no-row", Topic: "x"}
+		}
+		f.send(e)
+		sent++
+	}
+	for seen < sent {
+		text := event(t, r, "flow")
+		var frame admin.Frame
+		if err := json.Unmarshal([]byte(text), &frame); err != nil {
+			t.Fatal(err)
+		}
+		shown := frame.More
+		for _, one := range frame.Flows {
+			shown += one.N
+			if one.Verdict == "refused" {
+				refused += one.N
+			}
+		}
+		if shown != frame.Messages {
+			t.Errorf("%d messages, %d told", frame.Messages, shown)
+		}
+		seen, largest = seen+frame.Messages, max(largest, len(text))
+	}
+	if largest > 32<<10 || refused > 1 {
+		t.Errorf("a frame of %d bytes; %d refused", largest, refused)
+	}
+}
+
+// Thousands of streams: some are served, the others are told so, and those who ask for
+// the health are still answered.
+func TestThousandsOfStreams(t *testing.T) {
+	f := &traffic{}
+	p := newPage(t, func(o *admin.PageOptions) { o.Watch = f.watch })
+	url := open(t, p)
+	served, full := 0, 0
+	for range 2000 {
+		resp, err := http.Get(url + "/api/events")
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch resp.StatusCode {
+		case http.StatusOK:
+			served++
+			t.Cleanup(func() { _ = resp.Body.Close() })
+		case http.StatusServiceUnavailable:
+			full++
+			if resp.Header.Get("Retry-After") == "" {
+				t.Error("nobody says when to come again")
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+		}
+	}
+	if served != 32 || full != 1968 {
+		t.Errorf("%d served, %d told that it is full", served, full)
+	}
+	if code, _ := get(t, url+"/healthz"); code != 200 {
+		t.Errorf("health: %d", code)
+	}
+	if f.watches != 1 {
+		t.Errorf("the router is watched %d times", f.watches)
+	}
+}
+
+// Connections that say nothing are closed beyond the bound, and those within it after a while.
+func TestSilentConnections(t *testing.T) {
+	p := newPage(t)
+	address := strings.TrimPrefix(open(t, p), "http://")
+	var all []net.Conn
+	defer func() {
+		for _, c := range all {
+			_ = c.Close()
+		}
+	}()
+	for range 200 {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	_ = all[199].SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := all[199].Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
+		t.Errorf("the connection beyond the bound: %v", err)
+	}
+	_ = all[0].SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, err := all[0].Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
+		t.Errorf("one that says nothing: %v", err)
+	}
+}
+
+// A viewer who does not read holds up nobody and loses frames, not memory.
+func TestSlowViewer(t *testing.T) {
+	f := &traffic{}
+	p := newPage(t, func(o *admin.PageOptions) { o.Watch = f.watch })
+	big := strings.Repeat("x", 1<<20)
+	n := 0
+	p.Register(admin.ReporterFunc(func(s *client.Status) { n++; s.Group, s.UptimeSeconds = big, int64(n); s.Core = fmt.Sprint(n, big) }))
+	url := open(t, p)
+	slow, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	_ = slow.(*net.TCPConn).SetReadBuffer(4096)
+	fmt.Fprint(slow, "GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	r, body := stream(t, url)
+	defer body.Close()
+	for range 6 { // the other one gets all of his
+		event(t, r, "status")
+	}
+}

@@ -4,11 +4,8 @@ import (
 	"cmp"
 	"container/heap"
 	"fmt"
-	"hash/maphash"
 	"slices"
 	"strings"
-
-	"greengate/core/message"
 )
 
 // entry is a source and a topic with all who would have received.
@@ -17,20 +14,6 @@ type entry struct {
 	topic string
 	to    set
 	left  set // of to, what no row allows yet
-}
-
-// candidate is a topic filter with the entries that it matches.
-type candidate struct {
-	filter string
-	items  []item
-	reach  map[int]set       // by source: the receivers
-	words  []map[string]bool // by its +: what was seen there
-}
-
-type item struct {
-	entry int
-	to    set // of the entry's receivers, those for whom the filter matches
-	wild  []string
 }
 
 // block is a row that may be taken: every source of it with every receiver.
@@ -92,108 +75,6 @@ func (g *generaliser) entries(flows []Flow) []entry {
 	return all
 }
 
-// candidates returns the filters that may stand in a row, in a fixed order.
-func (g *generaliser) candidates(entries []entry) []*candidate {
-	// Most filters with a + are for one entry only. Counted by their hashes first,
-	// they take no memory that a Pi has not.
-	seed, count := maphash.MakeSeed(), map[uint64]uint8{}
-	g.variants(entries, func(_ int, v variant, _ set) {
-		if h := maphash.String(seed, v.filter); len(v.wild) > 0 && count[h] < leastWords {
-			count[h]++
-		}
-	})
-	found := map[string]*candidate{}
-	var order []*candidate
-	g.variants(entries, func(e int, v variant, to set) {
-		if len(v.wild) > 0 && count[maphash.String(seed, v.filter)] < leastWords {
-			return
-		}
-		c := found[v.filter]
-		if c == nil {
-			c = &candidate{filter: v.filter}
-			found[v.filter] = c
-			order = append(order, c)
-		}
-		c.items = append(c.items, item{e, to, v.wild})
-	})
-	return slices.DeleteFunc(order, func(c *candidate) bool { return !c.settle(entries) })
-}
-
-// variants yields the filters that match entries, each with the receivers for
-// whom it does.
-func (g *generaliser) variants(entries []entry, yield func(e int, v variant, to set)) {
-	for i := range entries {
-		e := &entries[i]
-		from := g.ends.all[e.from]
-		each := func(v variant, to set) {
-			yield(i, v, to)
-			if !g.exact {
-				for _, w := range v.widen() {
-					yield(i, w, to)
-				}
-			}
-		}
-		for _, v := range holes(e.topic, from, message.Endpoint{}) {
-			each(v, e.to)
-		}
-		e.to.each(func(n int) {
-			to := g.ends.all[n]
-			if !strings.Contains(e.topic, to.Name) {
-				return
-			}
-			var one set
-			one.add(n)
-			for _, v := range holes(e.topic, from, to) {
-				if v.named {
-					each(v, one)
-				}
-			}
-		})
-	}
-}
-
-// settle finds who reaches whom by the filter, and tells whether it may stand in
-// a row.
-func (c *candidate) settle(entries []entry) bool {
-	c.reach = map[int]set{}
-	wild := len(c.items[0].wild)
-	c.words = make([]map[string]bool, wild)
-	own := make([]map[int]map[string]set, wild) // by +, source and word: the receivers
-	for i := range wild {
-		c.words[i], own[i] = map[string]bool{}, map[int]map[string]set{}
-	}
-	for _, it := range c.items {
-		from := entries[it.entry].from
-		c.reach[from] = c.reach[from].with(it.to)
-		for i, w := range it.wild {
-			c.words[i][w] = true
-			if own[i][from] == nil {
-				own[i][from] = map[string]set{}
-			}
-			own[i][from][w] = own[i][from][w].with(it.to)
-		}
-	}
-	for i, words := range c.words {
-		if len(words) < leastWords {
-			return false
-		}
-		for from, byWord := range own[i] {
-			c.reach[from] = c.reach[from].and(inTwo(byWord))
-		}
-	}
-	return true
-}
-
-// inTwo returns what is in two sets or more: who got one word only gets no +.
-func inTwo(sets map[string]set) set {
-	var once, twice set
-	for _, s := range sets {
-		twice = twice.with(once.and(s))
-		once = once.with(s)
-	}
-	return twice
-}
-
 // blocks returns the rows that the filter may make: a set of receivers, with
 // every source that reaches all of them. A device need not have reached itself.
 func (c *candidate) blocks(devices set) (all []*block) {
@@ -250,46 +131,51 @@ func (c *candidate) blocks(devices set) (all []*block) {
 
 // count returns the flows that b allows: all, or those that no row allows yet.
 func (b *block) count(entries []entry, all bool) (n int) {
-	b.each(entries, func(e *entry, to set) {
+	b.each(entries, func(e int, to set) {
 		if all {
 			n += to.len()
 		} else {
-			n += to.and(e.left).len()
+			n += to.and(entries[e].left).len()
 		}
 	})
 	return n
 }
 
 // each visits the entries of b, with the receivers that it allows them.
-func (b *block) each(entries []entry, visit func(e *entry, to set)) {
+func (b *block) each(entries []entry, visit func(e int, to set)) {
 	for _, it := range b.c.items {
-		if e := &entries[it.entry]; b.from.has(e.from) {
-			visit(e, it.to.and(b.to))
+		if b.from.has(entries[it.entry].from) {
+			visit(it.entry, it.to.and(b.to))
 		}
 	}
 }
 
 func (b *block) take(entries []entry) {
-	b.each(entries, func(e *entry, to set) { e.left = e.left.without(to) })
+	b.each(entries, func(e int, to set) { entries[e].left = entries[e].left.without(to) })
 }
 
 // needed leaves out the blocks whose flows the others allow.
 func needed(taken []*block, entries []entry) []*block {
-	for i := 0; i < len(taken); i++ {
-		for k := range entries {
-			entries[k].left = slices.Clone(entries[k].to)
-		}
-		for k, b := range taken {
-			if k != i {
-				b.take(entries)
+	by := make([]map[int]int, len(entries)) // how many blocks allow an entry to a receiver
+	each := func(b *block, visit func(of map[int]int, to int)) {
+		b.each(entries, func(e int, to set) {
+			if by[e] == nil {
+				by[e] = map[int]int{}
 			}
-		}
-		if taken[i].count(entries, false) == 0 {
-			taken = slices.Delete(taken, i, i+1)
-			i--
-		}
+			to.each(func(n int) { visit(by[e], n) })
+		})
 	}
-	return taken
+	for _, b := range taken {
+		each(b, func(of map[int]int, to int) { of[to]++ })
+	}
+	return slices.DeleteFunc(taken, func(b *block) bool {
+		alone := false
+		each(b, func(of map[int]int, to int) { alone = alone || of[to] < 2 })
+		if !alone {
+			each(b, func(of map[int]int, to int) { of[to]-- })
+		}
+		return !alone
+	})
 }
 
 // row makes the row of a block. A placeholder for a single name is that name.

@@ -2,6 +2,7 @@ package subscriptions_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -179,6 +180,10 @@ func (w *world) judgeProposal(t *testing.T, p *Proposal, flows []Flow, exact boo
 		if exact && (strings.ContainsAny(r.Row.Topic, "+#")) {
 			t.Errorf("an exact row has a wildcard: %s", r.Text)
 		}
+		// What a person pastes is the row that was judged.
+		if read := parseRows(t, "- "+r.Text); len(read) != 1 || !reflect.DeepEqual(rowParts(read[0]), rowParts(r.Row)) {
+			t.Fatalf("%s is read as %+v, and is %+v", r.Text, read, r.Row)
+		}
 		table = append(table, r.Row)
 	}
 	compiled, err := Compile(table, w.site)
@@ -211,6 +216,10 @@ func (w *world) judgeProposal(t *testing.T, p *Proposal, flows []Flow, exact boo
 		}
 	}
 	return wider
+}
+
+func rowParts(r Row) []string {
+	return slices.Concat(r.From, []string{r.Topic, r.Shadow}, r.May, r.To)
 }
 
 // No row can be left out.

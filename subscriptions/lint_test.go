@@ -71,6 +71,8 @@ func TestLintNeedless(t *testing.T) {
 		{"the wider one comes later", "- {from: switch, topic: a/b, to: lamp}\n- {from: \"device:*\", topic: a/+, to: \"device:*\"}", []string{"1: the row is needless: line 2"}},
 		{"a label", "- {from: \"label:light\", topic: a, to: switch}\n- {from: [lamp, strip], topic: a, to: switch}", []string{"2: the row is needless: line 1"}},
 		{"an alarm", "- {from: \"label:garden\", topic: a, to: switch}\n- {from: [lamp, strip], topic: a, to: switch}", []string{"1: the row is needless: line 2"}},
+		{"# is wider than +", "- {from: switch, topic: a/+, to: lamp}\n- {from: switch, topic: \"a/#\", to: lamp}", []string{"1: the row is needless: line 2"}},
+		{"a level more", "- {from: switch, topic: a/+, to: lamp}\n- {from: switch, topic: a/+/b, to: lamp}\n- {from: switch, topic: a, to: lamp}", nil},
 		{"another receiver", "- {from: switch, topic: \"#\", to: strip}\n- {from: switch, topic: a, to: lamp}", nil},
 		{"a placeholder", "- {from: lamp, topic: d/lamp/+, to: cloud}\n- {from: \"device:*\", topic: \"d/${from}/#\", to: cloud}", []string{"1: the row is needless: line 2"}},
 		{"a placeholder and a name of another", "- {from: strip, topic: d/lamp, to: cloud}\n- {from: \"device:*\", topic: \"d/${from}\", to: cloud}", nil},

@@ -6,7 +6,7 @@ import (
 )
 
 // maxWider bounds how many pairs of rows are compared.
-const maxWider = 4_000_000
+const maxWider = 20_000_000
 
 // lintWay is one direction of a row with all its ends.
 type lintWay struct {
@@ -29,6 +29,13 @@ func (l *linter) needless() {
 		all[i] = l.lintRow(i)
 		byFirst[all[i].first] = append(byFirst[all[i].first], i)
 	}
+	for first, some := range byFirst {
+		if first != "" {
+			some = slices.Concat(some, byFirst[""])
+			slices.Sort(some)
+			byFirst[first] = some
+		}
+	}
 	budget := maxWider
 	dead := map[int]bool{}
 	for _, f := range l.faults {
@@ -38,14 +45,11 @@ func (l *linter) needless() {
 		if dead[b] {
 			continue // one thing at a time
 		}
-		candidates := byFirst[""]
-		if f := all[b].first; f != "" {
-			candidates = slices.Concat(byFirst[f], candidates)
-		}
-		slices.Sort(candidates)
-		for _, a := range candidates {
+		for _, a := range byFirst[all[b].first] {
 			if budget--; budget < 0 {
-				return // a table of such a size has rows that a program wrote
+				l.index = b
+				l.warn("", "", "split the site, or use labels and placeholders", "this row and those after it were not compared with others: the table is too large for that")
+				return
 			}
 			if a != b && l.makesNeedless(a, b, all) {
 				l.index = b

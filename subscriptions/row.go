@@ -4,11 +4,14 @@
 //
 // Check tells every fault of the rows, Compile makes a Table of rows without
 // faults, Table.Lookup is asked by the gate, and Table.Explain answers a
-// person by the same Lookup. The package imports core/message only; configs
-// and cmd import it.
+// person by the same Lookup. Around the table stand a Recorder of what it refuses,
+// Generalise, which finds rows that would allow that, and Lint, which finds rows
+// that are not needed. The package imports core/message only; configs and cmd
+// import it.
 //
 // Concurrency: a Table never changes after Compile. All its methods, and those
-// of a Match, may be called from any number of goroutines without a lock.
+// of a Match, may be called from any number of goroutines without a lock. A
+// Recorder has a lock of its own; Generalise and Lint keep no state.
 package subscriptions
 
 import "time"

@@ -114,7 +114,7 @@ func (a *app) checkPins(c *configs.Config) error {
 
 // checked makes the JSON form; c is nil when there are faults.
 func (a *app) checked(c *configs.Config, faults configs.Faults) checked {
-	answer := checked{File: a.config, Valid: c != nil, Faults: faultList(faults), Warnings: faultList(nil), Unserved: []string{}}
+	answer := checked{File: a.config, Valid: c != nil && len(faults) == 0, Faults: faultList(faults), Warnings: faultList(nil), Unserved: []string{}}
 	if c != nil {
 		answer.Devices, answer.Rows = len(c.Devices), len(c.Subscriptions)
 		answer.Warnings = faultList(c.Warnings)

@@ -109,6 +109,7 @@ func (g *gateway) answerLearned(w http.ResponseWriter, r *http.Request) {
 		refuseRecording(w, err)
 		return
 	}
+	defer func() { go giveBackMemory() }() // a full recording takes some 40 MB to think about
 	now := g.current()
 	l, err := propose(&rec, now.table, now.config, r.URL.Query().Get("exact") != "")
 	if err != nil {

@@ -2,13 +2,18 @@ package main_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"greengate/core/admin/client"
 )
@@ -116,6 +121,50 @@ func actAtPage(b *browser, s *site, token string) {
 	b.screenshot("acting")
 	b.eval(`[...document.querySelectorAll("#session button")].find(b => b.textContent === "Log out").click()`)
 	b.until("the end of the session", `document.querySelector("#session input") !== null`)
+}
+
+// Not on loopback, the page is behind the certificate of the gateway; what the running
+// gateway tells Prometheus is as its linter wants it.
+func TestMetricsOfARunningGateway(t *testing.T) {
+	s, page := newPageSite(t)
+	_, port, _ := net.SplitHostPort(page)
+	s.set("0.0.0.0:"+port, "admin", "listen")
+	s.start()
+	if code := s.connect("intruder").publish("door", "open"); code != 0x87 {
+		t.Errorf("the refused message got %#x", code)
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: s.tls(tls.Certificate{})}}
+	get := func(path string) (int, string) {
+		resp, err := client.Get("https://127.0.0.1:" + port + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(text)
+	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if code, text := get(path); code != http.StatusOK || !strings.Contains(text, `{"name":"mqtt","ok":true`) {
+			t.Errorf("%s: %d %s", path, code, text)
+		}
+	}
+	_, text := get("/metrics")
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v %v", problems, err)
+	}
+	for _, line := range []string{
+		`greengate_messages_refused_total{reason="no-row"} 1`, `greengate_device_connected{thing="intruder"} 1`,
+		`greengate_pin_level{pin="red",kind="led"} 0`, `greengate_store_writable{store="shadow"} 1`,
+		`greengate_certificate_not_after_timestamp_seconds{certificate="the server certificate"} `, `greengate_config_generation 1`,
+	} {
+		if !strings.Contains(text, "\n"+line) {
+			t.Errorf("there is no %s in\n%s", line, text)
+		}
+	}
 }
 
 // A port that the file names and that is taken keeps the gateway from starting.

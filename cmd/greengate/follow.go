@@ -92,7 +92,7 @@ func (f *follower) show(s *client.Status, now time.Time) error {
 		return nil
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s   %s\n", clock(now), f.rates(s, now))
+	fmt.Fprintf(&b, "%s   %s%s\n", clock(now), f.rates(s, now), faultWords(s))
 	shown := s
 	if shown == nil {
 		shown = f.last
@@ -131,6 +131,15 @@ func (f *follower) rates(s *client.Status, now time.Time) string {
 		per(is.Delivered, was.Delivered), per(is.Refused, was.Refused), per(is.Dropped+is.Expired, was.Dropped+was.Expired))
 }
 
+// faultWords tells of faults in the first line: on a small screen the list of them,
+// the last of the view, is cut off.
+func faultWords(s *client.Status) string {
+	if s == nil || len(s.Faults) == 0 {
+		return ""
+	}
+	return "; " + counted(int64(len(s.Faults)), "fault")
+}
+
 // fitScreen cuts a view to the screen and paints it over the last one, without a
 // flicker: no line is emptied before its new text stands there.
 func fitScreen(view string, columns, rows int) string {
@@ -143,7 +152,7 @@ func fitScreen(view string, columns, rows int) string {
 	}
 	for i, line := range lines {
 		if i > 0 {
-			b.WriteString("\r\n")
+			b.WriteByte('\n')
 		}
 		line = printable(line)
 		if utf8.RuneCountInString(line) > columns {

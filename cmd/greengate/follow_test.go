@@ -59,7 +59,7 @@ func TestFollowIntoPipe(t *testing.T) {
 func TestFollowScreen(t *testing.T) {
 	view := "one\nthe second line is long\nthree\nfour\n"
 	got := fitScreen(view, 12, 3)
-	want := cursorTop + "one" + clearLine + "\r\nthe second …" + clearLine + "\r\n(2 lines mo…" + clearLine + clearRest
+	want := cursorTop + "one" + clearLine + "\nthe second …" + clearLine + "\n(2 lines mo…" + clearLine + clearRest
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -27,7 +27,7 @@ Without DIR it makes the site of the service that the Debian package brings, in
 /etc/greengate and /var/lib/greengate, and starts the service.`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	group := cmd.Flags().String("group", "", "the `id` of the group (default: the name of DIR)")
+	group := cmd.Flags().String("group", "", "the `id` of the group (default: the name of DIR; home for the service)")
 	core := cmd.Flags().String("core", "", "the `thing` name of this gateway (default: HOSTNAME_Core)")
 	key := cmd.Flags().String("key", string(pki.RSA2048), "the `kind` of all keys: rsa-2048 or p-256")
 	cmd.RunE = action(func(_ *cobra.Command, args []string) (err error) {

@@ -73,8 +73,9 @@ func (g *gateway) answerDesire(w http.ResponseWriter, r *http.Request) {
 	}
 	thing, name := shadowOf(r)
 	request := fmt.Appendf(nil, `{"state":{"desired":%s}}`, desired)
-	accepted, err := g.shadows.Update(r.Context(), thing, name, request, operator)
-	g.auditShadow("update", thing, name, accepted, err)
+	// To the end, even when the one who asked has gone: the log is to say what took place.
+	accepted, err := g.shadows.Update(context.WithoutCancel(r.Context()), thing, name, request, operator)
+	g.auditPage("shadow", "update", err, "thing", thing, "shadow", name)
 	answerShadow(w, accepted, err)
 }
 
@@ -85,7 +86,7 @@ func (g *gateway) answerPagePress(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = g.pressPin(r.Context(), p, url.Values{"hold": {"100ms"}})
 	}
-	g.audit("gpio", "press", err, "pin", name, "at", "status page")
+	g.auditPage("gpio", "press", err, "pin", name)
 	if err != nil {
 		admin.Refuse(w, pinCode(err), err)
 		return
@@ -94,6 +95,16 @@ func (g *gateway) answerPagePress(w http.ResponseWriter, r *http.Request) {
 		p = now
 	}
 	admin.Answer(w, http.StatusOK, p)
+}
+
+// auditPage tells the log of an act at the page, as audit does of a command.
+func (g *gateway) auditPage(component, op string, err error, about ...any) {
+	about = append([]any{"component", component, "op", op, "by", "status page"}, about...)
+	if err != nil {
+		g.log.Info("did not carry out what was asked at the status page", append(about, "err", err)...)
+		return
+	}
+	g.log.Info("carried out what was asked at the status page", about...)
 }
 
 // checkParts tells /healthz and /readyz of the parts.

@@ -7,5 +7,5 @@ type Config struct {
 	Listen string `yaml:"listen"`
 }
 
-// DefaultConfig listens on the loopback interface only: the page has no login.
+// DefaultConfig listens on the loopback interface only: everybody may read the page.
 func DefaultConfig() Config { return Config{Listen: "127.0.0.1:8080"} }

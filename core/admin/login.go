@@ -112,11 +112,12 @@ func (p *Page) login(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, http.StatusInternalServerError, "login", errors.New("the token cannot be read; the log says why"))
 	case hash == "":
 		p.refuse(w, http.StatusForbidden, "login", errNoToken)
-	case !p.sessions.mayTry(time.Now()):
-		w.Header().Set("Retry-After", "60")
-		p.refuse(w, http.StatusTooManyRequests, "login", errTooOften)
 	case subtle.ConstantTimeCompare([]byte(hashOf(shown.Token)), []byte(hash)) != 1:
-		p.sessions.failed(time.Now())
+		if !p.sessions.mayFail(time.Now()) {
+			w.Header().Set("Retry-After", "60")
+			p.refuse(w, http.StatusTooManyRequests, "login", errTooOften)
+			return
+		}
 		p.log.Info("Somebody tried to log in with a wrong token", "address", r.RemoteAddr)
 		p.refuse(w, http.StatusUnauthorized, "login", errWrongToken)
 	default:
@@ -171,19 +172,19 @@ func (p *Page) sessionOf(r *http.Request) *session {
 	return p.sessions.find(c.Value, hash, time.Now())
 }
 
-func (s *sessions) mayTry(now time.Time) bool {
+// mayFail reports whether one more wrong token is worth a line in the log. The right one
+// is let in at any time: nobody guesses 256 bits, and nobody is to keep its owner out.
+func (s *sessions) mayFail(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.failures) > 0 && now.Sub(s.failures[0]) > failureTime {
 		s.failures = s.failures[1:]
 	}
-	return len(s.failures) < mostFailures
-}
-
-func (s *sessions) failed(now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if len(s.failures) >= mostFailures {
+		return false
+	}
 	s.failures = append(s.failures, now)
+	return true
 }
 
 // open makes a session.

@@ -45,12 +45,20 @@ var errScrapes = errors.New("too many ask for the metrics at the same time")
 func (m *metrics) serve(w http.ResponseWriter, _ *http.Request) {
 	select {
 	case m.busy <- struct{}{}:
-		defer func() { <-m.busy }()
 	default:
 		w.Header().Set("Retry-After", "1")
 		m.page.refuse(w, http.StatusServiceUnavailable, "scrapes", errScrapes)
 		return
 	}
+	text := m.gather()
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	_, _ = w.Write(text) // a caller who has gone needs no answer
+}
+
+// gather asks all sources. It has made room for another when it returns: who reads his
+// answer slowly is not to keep others waiting.
+func (m *metrics) gather() []byte {
+	defer func() { <-m.busy }()
 	s := scrape{}
 	m.fromStatus(s.emit)
 	processFigures(s.emit)
@@ -59,8 +67,7 @@ func (m *metrics) serve(w http.ResponseWriter, _ *http.Request) {
 		source(s.emit)
 	}
 	s.tellLeftOut()
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, _ = w.Write(s.text()) // a caller who has gone needs no answer
+	return s.text()
 }
 
 // scrape is one answer under way.

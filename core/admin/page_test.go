@@ -164,7 +164,8 @@ func TestActing(t *testing.T) {
 	}
 }
 
-func TestGuessingIsSlow(t *testing.T) {
+// Who guesses is told to stop, and does not keep out who has the token.
+func TestGuessing(t *testing.T) {
 	url, token, _, _ := actingPage(t)
 	for n := range 7 {
 		want := http.StatusUnauthorized
@@ -175,8 +176,8 @@ func TestGuessingIsSlow(t *testing.T) {
 			t.Errorf("guess %d: %d", n, resp.StatusCode)
 		}
 	}
-	if resp, _ := ask(t, http.DefaultClient, "POST", url+"/api/login", `{"token":"`+token+`"}`, "Content-Type", asJSON); resp.StatusCode != http.StatusTooManyRequests {
-		t.Errorf("the right one at once: %d", resp.StatusCode)
+	if resp, _ := ask(t, http.DefaultClient, "POST", url+"/api/login", `{"token":"`+token+`"}`, "Content-Type", asJSON); resp.StatusCode != http.StatusOK {
+		t.Errorf("the right one: %d", resp.StatusCode)
 	}
 }
 

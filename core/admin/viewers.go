@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -23,7 +24,6 @@ const (
 // tick, once for all of them; without any there is none, and nobody watches the router.
 type viewers struct {
 	page *Page
-	flow *flow
 
 	mu      sync.Mutex
 	all     map[*viewer]bool // guarded by mu
@@ -58,6 +58,9 @@ func (v *viewers) serve(w http.ResponseWriter, r *http.Request) {
 	_ = stream.SetReadDeadline(time.Time{}) // nothing more is to be read; an error shows when it is written
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.WriteHeader(http.StatusOK)
+	if stream.Flush() != nil {
+		return
+	}
 	for {
 		select {
 		case frame := <-one.frames:
@@ -112,15 +115,14 @@ func (v *viewers) makeFrames(stop chan struct{}) {
 	var status sections
 	for n := 0; ; n++ {
 		frame := flow.frame()
-		var changed, whole []byte
+		var changed []byte
 		if n%statusEvery == 0 {
 			changed = status.renew(v.page.snapshots.status())
 		}
 		if n%quietFrames == 0 && len(frame) == 0 {
 			frame = []byte(": still here\n\n")
 		}
-		whole = append(bytes.Clone(frame), status.whole()...)
-		v.send(append(frame, changed...), whole)
+		v.send(slices.Concat(frame, changed), func() []byte { return slices.Concat(frame, status.whole()) })
 		select {
 		case <-tick.C:
 		case <-stop:
@@ -129,14 +131,20 @@ func (v *viewers) makeFrames(stop chan struct{}) {
 	}
 }
 
-// send gives each viewer the frame, or all when it is new or has lost one.
-func (v *viewers) send(frame, whole []byte) {
+// send gives each viewer the frame, or the whole status with it when he is new or has
+// lost one.
+func (v *viewers) send(frame []byte, whole func() []byte) {
+	whole = sync.OnceValue(whole)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for one := range v.all {
 		next := frame
 		if one.behind {
-			next = whole
+			if len(one.frames) == cap(one.frames) {
+				v.skipped++
+				continue
+			}
+			next = whole()
 		}
 		if len(next) == 0 {
 			continue

@@ -2,13 +2,16 @@ package admin_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,27 +166,34 @@ func TestThousandsOfStreams(t *testing.T) {
 	f := &traffic{}
 	p := newPage(t, func(o *admin.PageOptions) { o.Watch = f.watch })
 	url := open(t, p)
-	served, full := 0, 0
-	for range 2000 {
-		resp, err := http.Get(url + "/api/events")
-		if err != nil {
-			t.Fatal(err)
-		}
-		switch resp.StatusCode {
-		case http.StatusOK:
-			served++
-			t.Cleanup(func() { _ = resp.Body.Close() })
-		case http.StatusServiceUnavailable:
-			full++
-			if resp.Header.Get("Retry-After") == "" {
-				t.Error("nobody says when to come again")
+	var served, full atomic.Int32
+	var all sync.WaitGroup
+	for range 20 { // at a time
+		all.Go(func() {
+			for range 100 {
+				resp, err := http.Get(url + "/api/events")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				switch resp.StatusCode {
+				case http.StatusOK:
+					served.Add(1)
+					t.Cleanup(func() { _ = resp.Body.Close() })
+				case http.StatusServiceUnavailable:
+					full.Add(1)
+					if resp.Header.Get("Retry-After") == "" {
+						t.Error("nobody says when to come again")
+					}
+					_, _ = io.Copy(io.Discard, resp.Body) // so that the connection is used again
+					_ = resp.Body.Close()
+				}
 			}
-			_, _ = io.Copy(io.Discard, resp.Body)
-			_ = resp.Body.Close()
-		}
+		})
 	}
-	if served != 32 || full != 1968 {
-		t.Errorf("%d served, %d told that it is full", served, full)
+	all.Wait()
+	if served.Load() != 32 || full.Load() != 1968 {
+		t.Errorf("%d served, %d told that it is full", served.Load(), full.Load())
 	}
 	if code, _ := get(t, url+"/healthz"); code != 200 {
 		t.Errorf("health: %d", code)
@@ -218,6 +228,9 @@ func TestSilentConnections(t *testing.T) {
 	if _, err := all[0].Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
 		t.Errorf("one that says nothing: %v", err)
 	}
+	if _, text := get(t, "http://"+address+"/metrics"); !strings.Contains(text, `greengate_admin_refused_total{reason="connections"} 72`+"\n") {
+		t.Error("the connections beyond the bound were not closed, or not counted")
+	}
 }
 
 // A viewer who does not read holds up nobody and loses frames, not memory.
@@ -237,7 +250,45 @@ func TestSlowViewer(t *testing.T) {
 	fmt.Fprint(slow, "GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	r, body := stream(t, url)
 	defer body.Close()
-	for range 6 { // the other one gets all of his
+	for { // the other one gets all of his
 		event(t, r, "status")
+		_, text := get(t, url+"/metrics")
+		if !strings.Contains(text, "greengate_admin_frames_skipped_total 0\n") {
+			return
+		}
+	}
+}
+
+// What a message costs while somebody looks.
+func BenchmarkWatchedMessage(b *testing.B) {
+	var deliver func(client.Event)
+	watched := make(chan struct{})
+	p := admin.NewPage(admin.PageOptions{Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
+		Watch: func(_ string, f func(client.Event)) (func(), error) {
+			deliver = f
+			close(watched)
+			return func() {}, nil
+		}})
+	if err := p.Listen(); err != nil {
+		b.Fatal(err)
+	}
+	url := "http://" + p.Addr().String()
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	resp, err := http.Get(url + "/api/events")
+	if err != nil {
+		b.Fatal(err)
+	}
+	<-watched
+	e := client.Event{From: "device:d", To: "device:e", Verdict: "delivered", Topic: "room/temperature"}
+	b.ReportAllocs()
+	for b.Loop() {
+		deliver(e)
+	}
+	_ = resp.Body.Close()
+	cancel()
+	if err := <-ended; err != nil {
+		b.Fatal(err)
 	}
 }

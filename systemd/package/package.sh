@@ -64,7 +64,7 @@ share() {
 	"$1" completion fish >"$work/share/fish/vendor_completions.d/greengate.fish"
 	"$1" init "$work/site" --group home --core gateway_Core --key p-256 >/dev/null
 	sed 's|^data: .*|data: /var/lib/greengate  # state, and the control socket|' "$work/site/group.yaml" >"$doc/examples/group.yaml"
-	cp "$work/site/group.schema.json" "$doc/examples"
+	cp "$work/site/group.schema.json" systemd/monitoring/* "$doc/examples"
 	compress <CHANGELOG.md >"$doc/changelog.gz"
 	go run ./cmd/bill -licences "$1" | compress >"$doc/third-party-notices.gz"
 	changes | compress >"$doc/changelog.Debian.gz"

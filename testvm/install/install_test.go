@@ -140,6 +140,7 @@ func TestContents(t *testing.T) {
 		"-rw-r--r-- root/root ./usr/share/doc/greengate/changelog.Debian.gz",
 		"-rw-r--r-- root/root ./usr/share/doc/greengate/third-party-notices.gz",
 		"-rw-r--r-- root/root ./usr/share/doc/greengate/examples/group.yaml",
+		"-rw-r--r-- root/root ./usr/share/doc/greengate/examples/alerts.yaml",
 	} {
 		if !hasLine(list, line) {
 			t.Errorf("not in the package: %s", line)

@@ -63,6 +63,7 @@ grep -q ' /sys/devices/platform rw' "/proc/$(property MainPID)/mountinfo" || wro
 grep -q ' /sys ro' "/proc/$(property MainPID)/mountinfo" || wrong "/sys can be written"
 
 step "reload under traffic"
+older=$(find /usr/lib/systemd/system/greengate.service.d -name before-254.conf 2>/dev/null)
 ./traffic localhost:8883 /root/devices >traffic.said 2>&1 &
 traffic=$!
 eventually 100 connected
@@ -72,14 +73,14 @@ for n in 1 2 3; do
 	systemctl reload greengate || wrong "it does not reload"
 done
 echo 'nonsense: true' >>/etc/greengate/group.yaml
-systemctl reload greengate
+systemctl reload greengate && [ -n "$older" ] && wrong "the reload of a faulty file is called well"
 eventually 50 sh -c 'greengate status --json | grep -q nonsense' # told, and the old file stays in force
 sed -i '/^nonsense/d' /etc/greengate/group.yaml
 systemctl reload greengate
 eventually 50 sh -c '! greengate status --json | grep -q nonsense'
 [ "$(property MainPID)" = "$before" ] || wrong "a reload was a restart"
 kill -0 $traffic || wrong "the devices have ended: $(cat traffic.said)"
-connected || wrong "a reload cut a device"
+[ "$(journalctl -u greengate | grep -c 'device connected.*thing=sender')" = 1 ] || wrong "a reload cut a device"
 
 step "kill -9"
 # Two seconds are for a machine of the speed of a Pi: there `greengate version` takes 50 ms.

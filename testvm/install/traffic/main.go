@@ -3,9 +3,10 @@
 // connection. Both come back as often as they are cut. At SIGTERM the sender stops, the
 // receiver waits for what is missing, and one line says what became of the messages:
 //
-//	sent=812 received=812 lost=0 twice=1 cuts=2
+//	sent=812 received=812 lost=0 twice=1 cuts=2 missing=[]
 //
-// Cuts are those of both connections together.
+// Cuts are those of both connections together; missing are the first numbers that were
+// acknowledged and never came.
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -35,8 +37,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	r := &run{address: os.Args[1], folder: os.Args[2], numbers: make(chan int, 1024)}
-	go r.receive()
+	subscribed := make(chan bool)
+	go r.receive(subscribed)
 	go r.count()
+	<-subscribed // what is sent before that is for nobody
 	r.send(ctx)
 	if r.settle(15*time.Second) > 0 {
 		os.Exit(1)
@@ -47,7 +51,8 @@ type run struct {
 	address, folder string
 	numbers         chan int // as they come in
 	sent, cuts      atomic.Int64
-	received, twice atomic.Int64
+	twice           atomic.Int64
+	seen            sync.Map // the numbers that came
 }
 
 // connect tries until it works; the first time it must.
@@ -102,13 +107,18 @@ func publish(client *mqtt.Client, n int) error {
 	}
 }
 
-// receive takes what comes, and acknowledges it.
-func (r *run) receive() {
+// receive takes what comes, and acknowledges it. It closes subscribed when the gateway has
+// its subscription, which is then part of the session.
+func (r *run) receive(subscribed chan bool) {
 	for {
 		client, present := r.connect("receiver")
 		var err error
 		if !present {
 			err = client.Subscribe("numbers/#")
+		}
+		if err == nil && subscribed != nil {
+			close(subscribed)
+			subscribed = nil
 		}
 		for err == nil {
 			var p mqtt.Packet
@@ -125,23 +135,30 @@ func (r *run) receive() {
 
 // count tells new numbers from those that came before.
 func (r *run) count() {
-	seen := map[int]bool{}
 	for n := range r.numbers {
-		if seen[n] {
+		if _, again := r.seen.LoadOrStore(n, true); again {
 			r.twice.Add(1)
-			continue
 		}
-		seen[n] = true
-		r.received.Add(1)
 	}
 }
 
+// missing are the acknowledged numbers that have not come.
+func (r *run) missing() (list []int) {
+	for n := 1; n <= int(r.sent.Load()); n++ {
+		if _, came := r.seen.Load(n); !came {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
 // settle waits until all has come, says what has, and returns how many are lost.
-func (r *run) settle(patience time.Duration) int64 {
-	lost := func() int64 { return max(0, r.sent.Load()-r.received.Load()) }
-	for end := time.Now().Add(patience); lost() > 0 && time.Now().Before(end); {
+func (r *run) settle(patience time.Duration) int {
+	for end := time.Now().Add(patience); len(r.missing()) > 0 && time.Now().Before(end); {
 		time.Sleep(pace)
 	}
-	fmt.Printf("sent=%d received=%d lost=%d twice=%d cuts=%d\n", r.sent.Load(), r.received.Load(), lost(), r.twice.Load(), r.cuts.Load())
-	return lost()
+	lost, sent := r.missing(), int(r.sent.Load())
+	fmt.Printf("sent=%d received=%d lost=%d twice=%d cuts=%d missing=%v\n",
+		sent, sent-len(lost), len(lost), r.twice.Load(), r.cuts.Load(), lost[:min(len(lost), 20)])
+	return len(lost)
 }

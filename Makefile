@@ -38,7 +38,7 @@ test-install: compiler systemd packages ## install, kill, upgrade and purge the 
 build: compiler ## build bin/greengate
 	$(BUILD) -o bin/greengate ./cmd/greengate
 
-deb: packages ## the packages and tarballs for amd64, arm64 and armhf, with sums and SBOMs, in dist/ (ARCH=arm64 for one)
+deb: packages ## the packages and tarballs for amd64, arm64, armhf and armv6, with sums and SBOMs, in dist/ (ARCH=arm64 for one)
 	@systemd/package/package.sh $(ARCH)
 
 reproducible: compiler ## build bin/greengate again, elsewhere and from nothing, and compare the bytes

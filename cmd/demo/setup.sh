@@ -129,6 +129,8 @@ pi() {
 	need kmod modprobe
 	need gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc
 	[ -e /usr/aarch64-linux-gnu/include/stdlib.h ] || missing+=(libc6-dev-arm64-cross)
+	armv6
+	need qemu-user-static qemu-arm-static
 	make_machine testvm/pi3
 }
 
@@ -140,11 +142,18 @@ systemd() {
 	make_machine testvm/systemd
 }
 
+# armv6 is what makes the program for a Pi Zero.
+armv6() {
+	need gcc-arm-linux-gnueabi arm-linux-gnueabi-gcc
+	[ -e /usr/arm-linux-gnueabi/include/stdlib.h ] || missing+=(libc6-dev-armel-cross)
+}
+
 packages() {
 	compiler
 	[ "$(uname -m)" = x86_64 ] || need gcc-x86-64-linux-gnu x86_64-linux-gnu-gcc
 	need gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc
 	need gcc-arm-linux-gnueabihf arm-linux-gnueabihf-gcc
+	armv6
 	[ -e /usr/aarch64-linux-gnu/include/stdlib.h ] || missing+=(libc6-dev-arm64-cross)
 	[ -e /usr/arm-linux-gnueabihf/include/stdlib.h ] || missing+=(libc6-dev-armhf-cross)
 	need lintian lintian

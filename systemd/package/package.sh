@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # package.sh [-C FOLDER] [ARCH...] makes what is given away, in FOLDER (dist), for amd64,
-# arm64 and armhf, or those named:
+# arm64, armhf and armv6, or those named. armv6 is for the Pi 1 and Zero, whose system
+# calls itself armhf:
 #
 #   greengate_VERSION_ARCH.deb             the Debian package
 #   greengate_VERSION_ARCH.tar.gz          the same program for a machine without apt
@@ -19,7 +20,7 @@ if [ "${1:-}" = -C ]; then
 	out=$2
 	shift 2
 fi
-[ $# -gt 0 ] || set -- amd64 arm64 armhf
+[ $# -gt 0 ] || set -- amd64 arm64 armhf armv6
 nfpm=${XDG_CACHE_HOME:-$HOME/.cache}/greengate-tools/nfpm
 VERSION=$(systemd/version.sh)
 SOURCE_DATE_EPOCH=$(systemd/version.sh epoch)
@@ -31,7 +32,8 @@ export SOURCE_DATE_EPOCH # for nfpm, too
 host=$(dpkg --print-architecture)
 
 # build ARCH PROGRAM: Debian's compilers for ARM make no static position-independent program
-# of 32 bits, and none for an ARMv6.
+# of 32 bits, and the one for armhf none for an ARMv6. That for armel does, with its
+# floating point in software, which a static program may have beside a system of any kind.
 build() {
 	local mode=(-buildmode=pie) link=-static-pie compiler
 	case $1 in
@@ -39,6 +41,10 @@ build() {
 	arm64) set -- "$@" GOARCH=arm64 && compiler=aarch64-linux-gnu-gcc ;;
 	armhf)
 		set -- "$@" GOARCH=arm GOARM=7 && compiler=arm-linux-gnueabihf-gcc
+		mode=() link=-static
+		;;
+	armv6)
+		set -- "$@" GOARCH=arm GOARM=6 && compiler=arm-linux-gnueabi-gcc
 		mode=() link=-static
 		;;
 	*) echo "package.sh: no architecture $1" >&2 && exit 2 ;;
@@ -71,8 +77,7 @@ share() {
 	# Of each database the schema that the program knows: the number of its migrations.
 	sed "s|@SCHEMAS@|$(for pair in sessions:core/broker shadows:localshadow spool:sync/telemetry; do
 		printf '%s.db:%d ' "${pair%:*}" "$(find "${pair#*:}/migrations" -name '*.sql' | wc -l)"
-	done)|" systemd/package/preinst >"$work/preinst"
-	chmod 755 "$work/preinst"
+	done)|" systemd/package/preinst >"$work/preinst.in"
 }
 
 # changes is the changelog as Debian has it.
@@ -100,8 +105,10 @@ files=()
 for arch in "$@"; do
 	program=$work/$arch/greengate
 	[ -e "$program" ] || build "$arch" "$program"
+	sed "s|@CPU@|$arch|" "$work/preinst.in" >"$work/preinst"
+	chmod 755 "$work/preinst"
 	# nfpm itself fills in some of its fields, and others not.
-	sed -e "s|@WORK@|$work|; s|@PROGRAM@|$program|; s|@ARCH@|${arch/armhf/arm7}|; s|@VERSION@|$VERSION|" \
+	sed -e "s|@WORK@|$work|; s|@PROGRAM@|$program|; s|@ARCH@|${arch/arm[hv]*/arm7}|; s|@VERSION@|$VERSION|" \
 		systemd/package/nfpm.yaml >"$work/nfpm.yaml"
 	"$nfpm" package -f "$work/nfpm.yaml" -p deb -t "$out/greengate_${VERSION}_$arch.deb" \
 		>"$work/said" 2>&1 || { cat "$work/said" >&2 && exit 1; } # it says its errors where it says its progress

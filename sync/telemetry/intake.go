@@ -168,7 +168,8 @@ func (in *intake) take() []entry {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	n, bytes := 0, int64(0)
-	for n < len(in.staged) && n < maxTaken && (n == 0 || bytes < maxTakenBytes) {
+	most := min(maxTakenBytes, in.s.o.MaxSize/8) // it all stands in the WAL before it is in the file
+	for n < len(in.staged) && n < maxTaken && (n == 0 || bytes < most) {
 		bytes += in.staged[n].size
 		n++
 	}

@@ -5,8 +5,9 @@ import "greengate/core/sqlite"
 // The size of the spool on the disk. SQLite does not give pages back to the file
 // system, it fills those that became free before the file grows. So a bound on the
 // pages in use is one on the file, and the pages in use can be brought down by giving
-// messages up. The WAL comes on top: it is counted as walAllowance, or as what it is
-// when a slow reader made it longer.
+// messages up. The WAL comes on top: it is counted as walAllowance, in a small spool as
+// three eighths of it (thinning rewrites many pages at once), or as what it is when a slow
+// reader made it longer.
 const (
 	walAllowance = 8 << 20 // what core/sqlite lets stand of it
 	rowOverhead  = 16      // bytes of a row besides head and body
@@ -32,7 +33,7 @@ type diskState struct {
 
 // limitOf is how many bytes of pages may be in use in a spool of that size.
 func limitOf(maxSize, wal int64) int64 {
-	return maxSize - max(min(walAllowance, maxSize/4), min(wal, maxSize/2))
+	return maxSize - max(min(walAllowance, maxSize*3/8), min(wal, maxSize/2))
 }
 
 // measure looks at the database and the file system.

@@ -261,6 +261,9 @@ func unexplained(base, outcome state, local, cloud []write) string {
 		if len(may) == 0 {
 			may = []any{base.at(path)}
 		}
+		if got, ok := outcome.at(path).(object); ok && len(got) > 0 {
+			continue // it was a leaf in base, and has become members, each a path of its own
+		}
 		if got, ok := outcome.at(path).(object); ok && len(got) == 0 && (touchedBelow(local, path) || touchedBelow(cloud, path)) {
 			continue // each side took some of its members
 		}

@@ -259,7 +259,7 @@ func (p *player) settle() {
 	p.link.Refresh()
 	<-time.After(20 * time.Second) // answers may be late
 	p.rec.Refresh()                // what is blocked is tried once more
-	p.rests(15 * time.Minute)
+	p.rests(time.Hour)             // a link whose id was taken over, by what a kill left, waits for half of it
 	sent := p.sent.Load()
 	<-time.After(5 * time.Minute)
 	if n := p.sent.Load(); n != sent || !p.inStep() {

@@ -62,9 +62,16 @@ func Credential(folder, thing string) (*tls.Config, error) {
 
 // Client is a connection.
 type Client struct {
-	conn net.Conn
-	r    *bufio.Reader
-	mu   sync.Mutex // one packet at a time goes out
+	conn  net.Conn
+	r     *bufio.Reader
+	early []raw      // messages that came before a SUBACK
+	mu    sync.Mutex // one packet at a time goes out
+}
+
+// raw is a packet as it came.
+type raw struct {
+	first byte
+	body  []byte
 }
 
 // Dial connects a thing. Its session is to outlive the connection unless clean;
@@ -132,7 +139,7 @@ func (c *Client) Ack(id uint16) error {
 // Read waits for the next packet.
 func (c *Client) Read() (p Packet, err error) {
 	_ = c.conn.SetReadDeadline(time.Time{})
-	first, body, err := c.packet()
+	first, body, err := c.next()
 	if err != nil {
 		return p, err
 	}
@@ -162,14 +169,32 @@ func (c *Client) Read() (p Packet, err error) {
 // Read then fails.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// answer reads a packet that must come now.
+// answer reads a packet that must come now. Messages may come before a SUBACK
+// [MQTT-3.8.4-3]; they wait for Read.
 func (c *Client) answer(want Kind) ([]byte, error) {
 	_ = c.conn.SetReadDeadline(time.Now().Add(patience))
-	first, body, err := c.packet()
-	if err == nil && Kind(first>>4) != want {
-		err = fmt.Errorf("the answer is packet %#x, want type %d", first, want)
+	for {
+		first, body, err := c.packet()
+		switch {
+		case err != nil:
+			return nil, err
+		case Kind(first>>4) == want:
+			return body, nil
+		case Kind(first>>4) != Publish:
+			return nil, fmt.Errorf("the answer is packet %#x, want type %d", first, want)
+		}
+		c.early = append(c.early, raw{first, body})
 	}
-	return body, err
+}
+
+// next is the next packet for Read.
+func (c *Client) next() (first byte, body []byte, err error) {
+	if len(c.early) > 0 {
+		p := c.early[0]
+		c.early = c.early[1:]
+		return p.first, p.body, nil
+	}
+	return c.packet()
 }
 
 // packet reads the first byte of a packet, and what follows its length.

@@ -31,7 +31,7 @@ test-vm: compiler vm ## pins of a real kernel, and 1,000 power cuts (CUTS=10000 
 test-pi: compiler pi ## the arm64 program on an emulated Raspberry Pi 3, its pins watched from outside
 	go test -count 1 -v ./testvm/pi3
 
-test-install: compiler systemd packages ## install, kill, upgrade and purge the package on a Debian with systemd, in a virtual machine
+test-install: compiler clients systemd packages ## install, kill, upgrade and purge the package on a Debian with systemd, in a virtual machine
 	go test -count 1 -v ./testvm/systemd
 	go test -count 1 -v -timeout 1h ./testvm/install -vm
 

@@ -27,10 +27,15 @@ const (
 	settling = 10 * time.Second
 )
 
+var errInterrupted = errors.New("the command was interrupted before the end of the probation")
+
 // watch has the daemon take the file up, and returns the generation in force
 // once the probation is over. The error says why the file should go.
 func (p *probation) watch(ctx context.Context) (uint64, error) {
 	done, err := p.daemon.Reload(ctx)
+	if ctx.Err() != nil {
+		return 0, errInterrupted
+	}
 	if err != nil {
 		return 0, fmt.Errorf("the daemon did not take it up: %w", err)
 	}
@@ -43,7 +48,7 @@ func (p *probation) watch(ctx context.Context) (uint64, error) {
 		now := time.Now()
 		switch {
 		case ctx.Err() != nil:
-			return 0, errors.New("the command was interrupted before the end of the probation")
+			return 0, errInterrupted
 		case wrong == nil && now.After(end):
 			return done.Generation, nil
 		case wrong == nil:

@@ -33,7 +33,9 @@ type checker struct {
 
 func newChecker(s *site, dir string) (*checker, error) {
 	c := &checker{site: &site{s.greengate, filepath.Join(dir, "site")}}
-	c.place = place{data: filepath.Join(dir, "disk", "data")}
+	// The cloud of the checker is a new one, without the shadows of the machine's: what
+	// was in step there would count as deleted in the cloud while the gateway was away.
+	c.place = place{data: filepath.Join(dir, "disk", "data"), shadow: "local"}
 	for _, address := range []*string{&c.broker, &c.discover, &c.cloud} {
 		if *address = freeAddress(); *address == "" {
 			return nil, errors.New("no port is free")

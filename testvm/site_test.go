@@ -65,9 +65,10 @@ type place struct {
 	data             string // folder
 	broker, discover string // HOST:PORT
 	cloud            string // HOST:PORT, where it looks for the cloud
+	shadow           string // sync or local
 }
 
-var inMachine = place{data: "/disk/data", broker: "127.0.0.1:8883", discover: "127.0.0.1:8443", cloud: "127.0.0.1:8884"}
+var inMachine = place{data: "/disk/data", broker: "127.0.0.1:8883", discover: "127.0.0.1:8443", cloud: "127.0.0.1:8884", shadow: "sync"}
 
 // write writes the group file for that place into the folder of a site.
 func (p place) write(dir string) error {
@@ -96,7 +97,7 @@ cloud:
 devices:
 `, core, p.data, p.broker, p.discover, port, files.Certificate, files.Key, files.CA)
 	for _, thing := range things() {
-		fmt.Fprintf(&b, "  - {thing: %s}\n", thing)
+		fmt.Fprintf(&b, "  - {thing: %s, shadow: %s}\n", thing, p.shadow)
 	}
 	b.WriteString("subscriptions:\n")
 	for i, s := range streams.All {

@@ -3,7 +3,7 @@
 #
 #   setup.sh compiler   a C compiler: Go's race detector and the SQLite library need one
 #   setup.sh clients    the real clients of the tests: mosquitto's, boto3, and the npm ones
-#                       pinned in cmd/greengate/testdata/clients
+#                       pinned in cmd/greengate/testdata/clients and functions/endpoint/testdata/clients
 #   setup.sh browser    what the tests of the status page want: a Chromium, and promtool
 #   setup.sh vm         the virtual machines in which power is cut, and which has pins:
 #                       QEMU, and kernels of Debian's (testvm, testvm/gpio)
@@ -65,12 +65,38 @@ clients() {
 	/usr/bin/python3 -c 'import boto3' 2>/dev/null || missing+=(python3-boto3)
 	[ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
 
+	runtimes
 	cd cmd/greengate/testdata/clients
 	# npm writes this file last: it is as new as the lock only after a whole install.
 	if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then
 		echo "installing the npm clients" >&2
 		npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 	fi
+}
+
+# runtimes installs the npm clients of local functions. AWS's runtime client for Node.js has
+# a part in C++ that takes minutes to build, so it is kept outside of the clone.
+runtimes() {
+	local pinned=functions/endpoint/testdata/clients kept=${XDG_CACHE_HOME:-$HOME/.cache}/greengate-tools/runtimes
+	if cmp -s "$pinned/package-lock.json" "$kept/package-lock.json" &&
+		[ -e "$kept/node_modules/aws-lambda-ric/dist/rapid-client.node" ]; then
+		return
+	fi
+	missing=()
+	need autoconf autoconf
+	need automake automake
+	need libtool libtoolize
+	need cmake cmake
+	need make make
+	need g++ g++
+	[ -e /usr/include/node/node_api.h ] || missing+=(libnode-dev)
+	[ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
+	echo "building the npm clients of local functions (this takes a minute or more)" >&2
+	mkdir -p "$kept"
+	rm -rf "$kept/node_modules"
+	cp "$pinned/package.json" "$pinned/package-lock.json" "$kept"
+	# The headers are those of the Node.js that runs it, not a download.
+	(cd "$kept" && npm_config_nodedir=/usr npm ci --no-audit --no-fund --loglevel=error >&2)
 }
 
 # browser is not to keep anybody from the other tests: those that want it skip without.

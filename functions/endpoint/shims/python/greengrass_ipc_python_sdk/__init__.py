@@ -1,0 +1,1 @@
+"""The local calls of AWS IoT Greengrass V1, written anew."""

@@ -1,0 +1,53 @@
+package functions
+
+import (
+	"fmt"
+	"time"
+)
+
+// recent is how long a call that was given up is a fault.
+const recent = time.Minute
+
+// crashLoop is how many unasked ends in a row are a fault.
+const crashLoop = 3
+
+// Faults says what is wrong, in words for an operator. None: nil.
+func (m *Manager) Faults() (faults []Fault) {
+	now := time.Now()
+	for _, f := range m.list() {
+		faults = f.faults(now, faults)
+	}
+	return append(faults, m.store.faults()...)
+}
+
+func (f *function) faults(now time.Time, faults []Fault) []Fault {
+	isolated := f.m.store.quarantined(f.name)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	add := func(since time.Time, format string, args ...any) {
+		faults = append(faults, Fault{Function: f.name, Message: fmt.Sprintf(format, args...), Since: since})
+	}
+	s := &f.stats
+	if f.failures >= crashLoop {
+		add(s.lastAt, "the function %s has ended %d times in a row, the last time: %s", f.name, f.failures, s.last)
+	}
+	if !s.lastDrop.IsZero() && now.Sub(s.lastDrop) < recent {
+		add(s.lastDrop, "calls of the function %s are given up, %d since the start: its queue is full (raise queue.max or concurrency)", f.name, s.dropped)
+	}
+	if isolated > 0 {
+		add(s.lastAt, "%d calls of the function %s are in quarantine", isolated, f.name)
+	}
+	return faults
+}
+
+func (s *store) faults() (faults []Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		faults = append(faults, Fault{Message: fmt.Sprintf("durable calls cannot be written: %v; they wait", s.failure), Since: s.since})
+	}
+	if s.behind > 0 {
+		faults = append(faults, Fault{Message: fmt.Sprintf("%d durable calls were turned away since the disk was too slow for them", s.behind)})
+	}
+	return faults
+}

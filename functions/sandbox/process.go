@@ -1,0 +1,259 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Process is a process that was started, with all that it has started itself.
+type Process struct {
+	s       *Sandbox
+	spec    Spec
+	process *os.Process
+	cgroup  *cgroup       // nil: there are none for us
+	alone   bool          // it has a process namespace, which ends with it
+	done    chan struct{} // closed when exit is there
+
+	broke limit // that this side has ended it for; attend reads it when watch is over
+	exit  Exit
+}
+
+// limit is one of those that are kept by watching.
+type limit int
+
+const (
+	noLimit limit = iota
+	memoryLimit
+	processLimit
+)
+
+// Pid is the number of its first process.
+func (p *Process) Pid() int { return p.process.Pid }
+
+// Wait waits for the end of the first process, ends what that has left behind,
+// and tells how it ended. Any number may wait.
+func (p *Process) Wait() Exit {
+	<-p.done
+	return p.exit
+}
+
+// Kill ends the whole tree, at once. Wait tells when it is over.
+func (p *Process) Kill() {
+	select {
+	case <-p.done:
+		return
+	default:
+	}
+	if p.cgroup != nil {
+		p.cgroup.kill()
+	}
+	_ = p.process.Kill()
+	if p.cgroup == nil && !p.alone {
+		p.killFamily()
+	}
+}
+
+// killFamily ends what belongs to it by descent or session, until a look finds
+// nobody; who forks faster than that is a stray, and found by the next sweep.
+func (p *Process) killFamily() {
+	for range 100 {
+		pids := p.tree()
+		if len(pids) == 0 {
+			return
+		}
+		for _, pid := range pids {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+	}
+}
+
+// tree are the living processes that belong to it.
+func (p *Process) tree() []int {
+	if p.cgroup != nil {
+		return p.cgroup.pids()
+	}
+	return family(census(), p.Pid())
+}
+
+// Owns tells whether a process belongs to the tree.
+func (p *Process) Owns(pid int) bool {
+	if pid == p.Pid() {
+		return true
+	}
+	if p.cgroup != nil {
+		return slices.Contains(p.cgroup.pids(), pid)
+	}
+	for next, hops := pid, 0; hops < 1000; hops++ {
+		r, there := lookAt(next)
+		if !there {
+			return false
+		}
+		if r.parent == p.Pid() || r.session == p.Pid() {
+			return true
+		}
+		next = r.parent
+	}
+	return false
+}
+
+// Memory is what the tree uses, in bytes; false when it has ended.
+func (p *Process) Memory() (int64, bool) {
+	select {
+	case <-p.done:
+		return 0, false
+	default:
+	}
+	if p.cgroup != nil && p.cgroup.memory {
+		return p.cgroup.used()
+	}
+	var sum int64
+	for _, pid := range p.tree() {
+		sum += footprint(pid)
+	}
+	return sum, true
+}
+
+// attend waits for the end, and cleans up.
+func (p *Process) attend() {
+	over := make(chan struct{})
+	var watching sync.WaitGroup
+	if p.watched() {
+		watching.Go(func() { p.watch(over) })
+	}
+	state, err := p.process.Wait()
+	close(over)
+	watching.Wait()
+	exit := Exit{Err: err}
+	if err == nil {
+		status, _ := state.Sys().(syscall.WaitStatus)
+		exit.Code = status.ExitStatus()
+		if status.Signaled() {
+			exit.Code, exit.Signal = 0, status.Signal()
+		}
+	}
+	switch {
+	case p.cgroup != nil:
+		p.cgroup.kill()
+		exit.OOM = p.cgroup.memory && p.cgroup.starved()
+		p.cgroup.remove()
+	case !p.alone:
+		p.killFamily()
+		p.s.sweep(census())
+	}
+	exit.OOM = exit.OOM || p.broke == memoryLimit
+	exit.Limit = p.spec.Memory
+	if p.broke == processLimit {
+		exit.Processes = p.spec.Processes
+	}
+	p.exit = exit
+	p.s.forget(p)
+	close(p.done)
+}
+
+// watched tells whether limits have to be kept by watching.
+func (p *Process) watched() bool {
+	return p.cgroup == nil || !p.cgroup.memory || !p.s.hierarchy.pids
+}
+
+// How often the tree is looked at: what it can take between two looks it has
+// beyond its limit. Above half of it the looks are closer.
+const (
+	calmLook = 100 * time.Millisecond
+	nearLook = 10 * time.Millisecond
+)
+
+// watch ends the tree when it has more than it may.
+func (p *Process) watch(over <-chan struct{}) {
+	timer := time.NewTimer(nearLook)
+	defer timer.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-timer.C:
+		}
+		used, threads := p.look()
+		switch {
+		case p.spec.Memory > 0 && used > p.spec.Memory:
+			p.breaks(memoryLimit)
+			return
+		case threads > p.spec.Processes:
+			p.breaks(processLimit)
+			return
+		case used > p.spec.Memory/2 || threads > p.spec.Processes/2:
+			timer.Reset(nearLook)
+		default:
+			timer.Reset(calmLook)
+		}
+	}
+}
+
+// look counts the memory and the threads of the tree.
+func (p *Process) look() (used int64, threads int) {
+	if p.cgroup != nil {
+		for _, pid := range p.cgroup.pids() {
+			r, _ := lookAt(pid)
+			used, threads = used+footprint(pid), threads+r.threads
+		}
+		return used, threads
+	}
+	all := census()
+	for _, pid := range family(all, p.Pid()) {
+		used, threads = used+footprint(pid), threads+all[pid].threads
+	}
+	if !p.alone {
+		p.s.sweep(all)
+	}
+	return used, threads
+}
+
+// breaks ends the tree for a limit.
+func (p *Process) breaks(l limit) {
+	p.broke = l
+	p.Kill()
+}
+
+// Exit is how a process ended.
+type Exit struct {
+	Code      int            // exit status, when no signal ended it
+	Signal    syscall.Signal // 0: it ended by itself
+	OOM       bool           // it was ended because the tree wanted more memory than it may have
+	Limit     int64          // that limit, in bytes
+	Processes int            // it was ended because the tree had more processes than these; else 0
+	Err       error          // it could not be waited for
+}
+
+// String tells it in words: "exit status 1".
+func (e Exit) String() string {
+	switch {
+	case e.Err != nil:
+		return "lost: " + e.Err.Error()
+	case e.OOM:
+		return fmt.Sprintf("ran out of its %s of memory", size(e.Limit))
+	case e.Processes > 0:
+		return fmt.Sprintf("had more than its %d processes and threads", e.Processes)
+	case e.Signal == syscall.SIGSYS:
+		return "killed by signal 31 (bad system call): a program for another processor than greengate's"
+	case e.Signal != 0:
+		return fmt.Sprintf("killed by signal %d (%s)", int(e.Signal), e.Signal)
+	}
+	return fmt.Sprintf("exit status %d", e.Code)
+}
+
+func size(bytes int64) string {
+	for _, unit := range []struct {
+		name  string
+		shift int
+	}{{"GiB", 30}, {"MiB", 20}, {"KiB", 10}} {
+		if bytes >= 1<<unit.shift && bytes%(1<<unit.shift) == 0 {
+			return fmt.Sprintf("%d %s", bytes>>unit.shift, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d bytes", bytes)
+}

@@ -1,0 +1,84 @@
+package functions
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// clockLook is how often a cron schedule looks at the wall clock: a computer without a
+// clock of its own gets the time late, and in one step.
+const clockLook = time.Minute
+
+// scheduleSubject is the topic of the calls that the schedule makes.
+const scheduleSubject = "$schedule"
+
+// ring makes the calls of the schedule that are due, and returns when to look again;
+// zero: there is no schedule. The caller holds f.mu.
+func (f *function) ring(now time.Time) time.Time {
+	switch {
+	case f.c.Every > 0:
+		return f.ringEvery(now)
+	case f.cron != nil:
+		return f.ringCron(now)
+	}
+	return time.Time{}
+}
+
+// ringEvery goes by the monotonic clock. Times that were missed are not made up for.
+func (f *function) ringEvery(now time.Time) time.Time {
+	if f.tick.IsZero() {
+		f.tick = now.Add(f.c.Every)
+	}
+	if !now.Before(f.tick) {
+		f.call(now, "every "+f.c.Every.String())
+		for !now.Before(f.tick) {
+			f.tick = f.tick.Add(f.c.Every * max(1, now.Sub(f.tick)/f.c.Every))
+		}
+	}
+	return f.tick
+}
+
+// ringCron goes by the wall clock. A step of it over several times makes one call; after
+// a step back the times that come again are called again.
+func (f *function) ringCron(now time.Time) time.Time {
+	wall := now.Round(0)
+	if f.tick.IsZero() || f.tick.Sub(wall) > f.cron.Next(wall).Sub(wall) {
+		f.tick = f.cron.Next(wall)
+	}
+	if f.tick.IsZero() {
+		return time.Time{} // no such time ever comes
+	}
+	if !wall.Before(f.tick) {
+		f.call(now, f.c.Cron)
+		f.tick = f.cron.Next(wall)
+	}
+	return now.Add(min(clockLook, max(0, f.tick.Sub(wall))))
+}
+
+// call queues a call of the schedule, unless the last one still waits. The caller holds
+// f.mu.
+func (f *function) call(now time.Time, schedule string) {
+	for _, l := range []*list{&f.waiting, &f.later} {
+		for c := l.first; c != nil; c = c.next {
+			if c.scheduled {
+				if f.stats.skipped++; f.stats.skipped == 1 {
+					f.log.Warn("A time of the schedule is skipped: the call of the last one still waits", "schedule", schedule)
+				}
+				return
+			}
+		}
+	}
+	event, err := json.Marshal(struct {
+		Time     string `json:"time"`
+		Schedule string `json:"schedule"`
+	}{now.UTC().Format(time.RFC3339), schedule})
+	if err != nil {
+		panic(err) // two strings
+	}
+	if f.full(len(event)) && f.c.Queue.WhenFull == DropNewest {
+		f.stats.skipped++
+		return
+	}
+	f.makeRoom(len(event))
+	f.waiting.pushBack(&call{f: f, id: newID(), source: "schedule", subject: scheduleSubject, payload: event, scheduled: true})
+}

@@ -1,0 +1,77 @@
+package functions
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"greengate/functions/endpoint"
+)
+
+// ticks is a program that notes the events of a schedule; slow makes a call last.
+func ticks(slow time.Duration) (p program, got func() []string) {
+	var mu sync.Mutex
+	var events []string
+	return serve(func(_ *fakeProcess, v *endpoint.Invocation) ([]byte, error) {
+			mu.Lock()
+			events = append(events, v.Subject+" "+string(v.Payload))
+			mu.Unlock()
+			time.Sleep(slow)
+			return []byte("1"), nil
+		}), func() []string {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(events)
+		}
+}
+
+func TestEvery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, got := ticks(0)
+		r := newRig(t, t.TempDir(), p, Options{}, config("f", func(c *Config) { c.Every = 10 * time.Second; c.ReplyTo = "out" })).start()
+		synctest.Wait()
+		time.Sleep(31 * time.Second)
+		want := []string{
+			`$schedule {"time":"2000-01-01T00:00:10Z","schedule":"every 10s"}`,
+			`$schedule {"time":"2000-01-01T00:00:20Z","schedule":"every 10s"}`,
+			`$schedule {"time":"2000-01-01T00:00:30Z","schedule":"every 10s"}`,
+		}
+		if events := got(); !slices.Equal(events, want) {
+			t.Errorf("events %q, want %q", events, want)
+		}
+		if n := len(r.answers()); n != 3 || len(r.verdicts()) != 0 {
+			t.Errorf("%d answers, settled %v; want 3, and no word to the ledger of what nobody routed", n, r.verdicts())
+		}
+		if next := r.stats().NextTime.UTC().Format(time.TimeOnly); next != "00:00:40" {
+			t.Errorf("next at %s", next)
+		}
+		r.stop()
+	})
+}
+
+func TestCron(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, got := ticks(0)
+		r := newRig(t, t.TempDir(), p, Options{}, config("f", func(c *Config) { c.Cron = "*/20 3 * * *" })).start()
+		time.Sleep(24 * time.Hour)
+		if events := got(); len(events) != 3 {
+			t.Errorf("events of a day %q, want those at 3:00, 3:20 and 3:40", events)
+		}
+		r.stop()
+	})
+}
+
+// A call of the schedule that still waits is not joined by another.
+func TestScheduleSkips(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, got := ticks(35 * time.Second)
+		r := newRig(t, t.TempDir(), p, Options{}, config("f", pinned, func(c *Config) { c.Every, c.Timeout = 10*time.Second, time.Minute })).start()
+		time.Sleep(75 * time.Second) // one runs from 10, one waits from 20 and runs from 45, one waits from 50
+		if n, s := len(got()), r.stats(); n != 2 || s.Skipped != 4 || s.Queued != 1 {
+			t.Errorf("%d calls, %+v", n, s)
+		}
+		r.stop()
+	})
+}

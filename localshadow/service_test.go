@@ -231,7 +231,7 @@ func TestConcurrent(t *testing.T) {
 			}
 		}
 	}
-	if s := st.Stats(); s.Shadows != things || s.Accepted != things*each || s.Bytes != things*int64(len(`{"k":49}`)) || s.Waiting != 0 {
+	if s := st.Stats(); s.Shadows != things || s.Accepted != things*each || s.Operations["update"] != things*each || s.Operations["get"] != 0 || s.Bytes != things*int64(len(`{"k":49}`)) || s.Waiting != 0 {
 		t.Errorf("stats: %+v", s)
 	}
 }

@@ -14,6 +14,7 @@ type Stats struct {
 	Remembered     int64 // deleted ones whose version lives on
 	Waiting        int   // requests that are not yet answered
 	Accepted       uint64
+	Operations     map[string]uint64 // the accepted ones: get, update and delete
 	JournalBytes   int64
 	Rejected       map[int]uint64 // by code; 500: the disk failed, or a row is damaged
 	Throttled      uint64         // refused with 429 before they came to the store
@@ -21,10 +22,11 @@ type Stats struct {
 
 // figures are what Stats shows.
 type figures struct {
-	accepted, throttled atomic.Uint64
-	damaged             notice // a row that cannot be read
-	full                notice // a bound of the store that was met
-	gap                 notice // an entry that had no room in the journal
+	accepted  [len(opNames)]atomic.Uint64 // by Op
+	throttled atomic.Uint64
+	damaged   notice // a row that cannot be read
+	full      notice // a bound of the store that was met
+	gap       notice // an entry that had no room in the journal
 
 	mu       sync.Mutex
 	rejected map[int]uint64 // guarded by mu
@@ -108,7 +110,12 @@ func (s *Service) Stats() Stats {
 	f := &s.figures
 	st := Stats{
 		Shadows: s.totals.shadows.Load(), Remembered: s.totals.deleted.Load(), Bytes: s.totals.bytes.Load(),
-		JournalBytes: s.totals.journal.Load(), Accepted: f.accepted.Load(), Throttled: f.throttled.Load(),
+		JournalBytes: s.totals.journal.Load(), Throttled: f.throttled.Load(), Operations: map[string]uint64{},
+	}
+	for op := OpGet; op <= OpDelete; op++ {
+		n := f.accepted[op].Load()
+		st.Operations[op.String()] = n
+		st.Accepted += n
 	}
 	s.mu.Lock()
 	st.Waiting = s.waiting

@@ -112,7 +112,7 @@ func (s *Service) note(j *job) {
 		s.journalled(j)
 	}
 	if j.rejection == nil {
-		f.accepted.Add(1)
+		f.accepted[j.op].Add(1)
 		return
 	}
 	f.reject(j.rejection.Code)

@@ -163,7 +163,7 @@ func (s *Service) tellEdit(j *job) {
 	if j.err == nil && j.change != nil {
 		s.accept(j)
 		s.changed(j)
-		s.figures.accepted.Add(1)
+		s.figures.accepted[j.op].Add(1)
 	}
 	s.noteEdit(j)
 	s.mu.Lock()

@@ -203,8 +203,7 @@ func (w *groups) commit(jobs []job) bool {
 	begun := time.Now()
 	err := w.conn.control("COMMIT")
 	if err == nil {
-		w.db.stats.commits.Add(1)
-		w.db.stats.commitTime.Add(int64(time.Since(begun)))
+		w.db.stats.committed(time.Since(begun))
 		w.took = true
 		if w.wrote { // after the commit: a copy that counted before it may lack it
 			w.wrote = false

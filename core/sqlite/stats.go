@@ -18,7 +18,16 @@ type Stats struct {
 	FileBytes     int64         // of the database file
 	WALBytes      int64         // of the WAL beside it, which is not in FileBytes
 	CommitTime    time.Duration // that the commits took, all together
-	WrittenBytes  int64         // that its commits wrote to the disk since Run; 0 when the kernel does not count
+	// CommitTimes[i] of the commits took at most CommitBounds[i]. A mean hides the card
+	// that stands still for a second now and then.
+	CommitTimes  [len(CommitBounds)]uint64
+	WrittenBytes int64 // that its commits wrote to the disk since Run; 0 when the kernel does not count
+}
+
+// CommitBounds reach from a good disk to a card that is about to fail.
+var CommitBounds = [...]time.Duration{
+	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond,
+	50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, time.Second, 5 * time.Second,
 }
 
 // Stats returns the figures of this moment. It does not touch the database.
@@ -38,6 +47,11 @@ func (db *DB) Stats() Stats {
 	s.WALBytes, _ = size(db.o.File + "-wal")
 	s.WrittenBytes = db.stats.written.Load()
 	s.CommitTime = time.Duration(db.stats.commitTime.Load())
+	var sum uint64
+	for i := range CommitBounds {
+		sum += db.stats.commitTimes[i].Load()
+		s.CommitTimes[i] = sum
+	}
 	return s
 }
 
@@ -53,7 +67,8 @@ type counters struct {
 	// written counts the bytes of the commits.
 	written atomic.Int64
 	// commitTime sums how long the commits took, in nanoseconds.
-	commitTime atomic.Int64
+	commitTime  atomic.Int64
+	commitTimes [len(CommitBounds)]atomic.Uint64 // by the bound that each is under
 
 	mu      sync.Mutex
 	failure error     // guarded by mu
@@ -61,6 +76,18 @@ type counters struct {
 
 	told   bool      // the log says that there is a failure; the writer's
 	toldAt time.Time // when it last said so; the writer's
+}
+
+// committed counts a commit that took so long.
+func (c *counters) committed(took time.Duration) {
+	c.commits.Add(1)
+	c.commitTime.Add(int64(took))
+	for i, bound := range CommitBounds {
+		if took <= bound {
+			c.commitTimes[i].Add(1)
+			break
+		}
+	}
 }
 
 // count adds the functions of a settled group.

@@ -199,7 +199,11 @@ func (c *conn) handle(p any) (byte, error) {
 	switch p := p.(type) {
 	case puback:
 		c.link.shaper.answered(p.code)
-		if done := c.flight.answer(p.id); done != nil {
+		if p.code == quotaExceeded {
+			c.link.counts.quota.Add(1)
+		}
+		if done, took := c.flight.answer(p.id); done != nil {
+			c.link.counts.trip(took)
 			done(verdict(p))
 		}
 	case received:

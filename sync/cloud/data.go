@@ -114,6 +114,9 @@ func (l *Link) namesPage(ctx context.Context, thing, token string) (page namesAn
 	err = json.Unmarshal(body, &page)
 	switch {
 	case answer.StatusCode != http.StatusOK: // what no service wrote need not be JSON
+		if answer.StatusCode == http.StatusTooManyRequests {
+			l.counts.quota.Add(1)
+		}
 		return page, &DataError{answer.StatusCode, answer.Header.Get("x-amzn-errortype"), page.Message}
 	case err != nil:
 		return page, fmt.Errorf("read the answer: %w", err)

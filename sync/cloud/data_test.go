@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -189,7 +190,7 @@ func TestNamesOfNoCloud(t *testing.T) {
 			}
 			t.Cleanup(l.data.CloseIdleConnections)
 			if strings.Contains(x.want, "does not end") {
-				l.shadows = newShadows(1000, 1e6)
+				l.shadows = newShadows(1000, 1e6, new(atomic.Uint64))
 			}
 			_, err = l.Names(t.Context(), "lamp")
 			if err == nil || !strings.Contains(err.Error(), x.want) {

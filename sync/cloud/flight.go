@@ -71,14 +71,14 @@ func (f *flight) add(bytes int, done func(error), write func(id uint16)) bool {
 	return true
 }
 
-// answer takes the message with that packet id out, and returns its done; nil
-// when there is none, as after a PUBACK that comes twice.
-func (f *flight) answer(id uint16) func(error) {
+// answer takes the message with that packet id out, and returns its done and how long
+// it was on its way; nil when there is none, as after a PUBACK that comes twice.
+func (f *flight) answer(id uint16) (done func(error), took time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.sent[id]
 	if s == nil {
-		return nil
+		return nil, 0
 	}
 	now := time.Now()
 	delete(f.sent, id)
@@ -97,7 +97,7 @@ func (f *flight) answer(id uint16) func(error) {
 	case f.room <- struct{}{}:
 	default:
 	}
-	return s.done
+	return s.done, now.Sub(s.at)
 }
 
 // drain closes the flight to more. The channel is closed when all is answered.

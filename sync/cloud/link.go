@@ -19,6 +19,7 @@ type Link struct {
 	shaper  *shaper
 	shadows *shadows
 	data    *http.Transport // of the HTTPS data plane
+	counts  counters
 
 	conn          atomic.Pointer[conn] // nil while not connected
 	maximumPacket atomic.Int64         // that the cloud takes; 0: not told
@@ -48,13 +49,13 @@ func New(o Options) (*Link, error) {
 		dialect:    newDialect(o.Version),
 		epoch:      time.Now(),
 		shaper:     newShaper(o.Rate),
-		shadows:    newShadows(o.Limits.ShadowRequests, o.Limits.ShadowRate),
 		turn:       make(chan struct{}, 1),
 		refresh:    make(chan struct{}, 1),
 		subscribed: make(map[string]byte),
 		status:     Status{Since: time.Now(), KeepAlive: o.KeepAlive},
 		changed:    make(chan struct{}),
 	}
+	l.shadows = newShadows(o.Limits.ShadowRequests, o.Limits.ShadowRate, &l.counts.shadows)
 	l.data = l.newData()
 	return l, nil
 }
@@ -206,6 +207,7 @@ func (l *Link) Window() int {
 
 func (l *Link) up(c *conn) {
 	l.o.Log.Info("Connected to the cloud", "endpoint", l.o.Endpoint, "session", c.server.session)
+	l.counts.connections.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conn.Store(c)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -210,7 +211,7 @@ func TestJudgeAt(t *testing.T) {
 
 func TestShadowLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newShadows(9, 20)
+		s := newShadows(9, 20, new(atomic.Uint64))
 		start := time.Now()
 		const n = 60
 		for i := range n {

@@ -76,7 +76,10 @@ func (c *conn) retainable(p *Publish) error {
 // admit waits until a packet of so many bytes, and its answer if there is one,
 // keeps the window and the rate. Its caller has the turn.
 func (c *conn) admit(ctx context.Context, bytes int, answered bool) error {
-	for !c.flight.fits(bytes) {
+	for first := true; !c.flight.fits(bytes); first = false {
+		if first {
+			c.link.counts.window.Add(1)
+		}
 		select {
 		case <-c.flight.room:
 		case <-c.dead:
@@ -85,10 +88,13 @@ func (c *conn) admit(ctx context.Context, bytes int, answered bool) error {
 			return ctx.Err()
 		}
 	}
-	for {
+	for first := true; ; first = false {
 		wait := c.link.shaper.take(bytes, answered)
 		if wait == 0 {
 			return nil
+		}
+		if first {
+			c.link.counts.rate.Add(1)
 		}
 		t := time.NewTimer(wait)
 		select {

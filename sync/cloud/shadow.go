@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,7 @@ const answerTime = time.Second
 // in flight (HTTP 429 beyond) and how many a second.
 type shadows struct {
 	flight, rate int
+	waited       *atomic.Uint64 // counts the requests that did
 
 	mu     sync.Mutex
 	things map[string]*requests
@@ -26,8 +28,8 @@ type requests struct {
 	free chan struct{}
 }
 
-func newShadows(flight, rate int) *shadows {
-	return &shadows{flight: flight, rate: rate, things: make(map[string]*requests)}
+func newShadows(flight, rate int, waited *atomic.Uint64) *shadows {
+	return &shadows{flight: flight, rate: rate, waited: waited, things: make(map[string]*requests)}
 }
 
 // admit waits until a publish on that topic keeps the limits. Topics that are no
@@ -41,10 +43,13 @@ func (s *shadows) admit(ctx context.Context, dead <-chan struct{}, topic string)
 
 // admitThing waits until one more request of a thing keeps the limits.
 func (s *shadows) admitThing(ctx context.Context, dead <-chan struct{}, thing string) error {
-	for {
+	for first := true; ; first = false {
 		wait, free := s.take(thing)
 		if wait == 0 {
 			return nil
+		}
+		if first {
+			s.waited.Add(1)
 		}
 		t := time.NewTimer(wait)
 		select {

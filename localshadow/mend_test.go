@@ -23,7 +23,7 @@ func TestMend(t *testing.T) {
 	}
 	st.tell("$aws/things/b/shadow/delete", "")
 	err := st.DB.Update(ctx, func(tx *sqlite.Tx) error {
-		if err := tx.Exec(`INSERT INTO sync SELECT 1, 'a', '', 1, 7, '', '', x'', '', 0, '', 0, 0`); err != nil {
+		if err := tx.Exec(`INSERT INTO sync SELECT 1, 'a', '', 1, 7, '', '', x'', '', 0, '', 0, 0, 0`); err != nil {
 			return err
 		}
 		return localshadow.Mend(tx)

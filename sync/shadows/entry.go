@@ -33,6 +33,7 @@ type entry struct {
 	force bool   // try what is blocked
 	news  bool   // notes has something that no turn has seen
 	notes []note // heard and not placed yet, by version
+	seen  int64  // the highest version heard of
 	reply *reply // to the last request, for the next turn
 
 	request *request  // queued, flying, or planned

@@ -135,6 +135,7 @@ func (r *Reconciler) notified(k key, n note) {
 	e := r.schedule.entry(k)
 	r.schedule.promote(e)
 	e.pardon()
+	e.seen = max(e.seen, n.version)
 	switch {
 	case e.ask && e.place != flying && e.place != turning && e.reply == nil && r.online:
 		// The answer to come has it.

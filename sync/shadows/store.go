@@ -26,6 +26,9 @@ type row struct {
 	blocked   string // why the cloud takes nothing
 	blockedAt int64  // the local version that it does not take
 	conflict  int64  // when there was the last one, Unix milliseconds
+	// former is the highest version of documents that are gone, when the cloud's versions
+	// began anew below it; 0 when they never did.
+	former int64
 }
 
 // columns are a row as the table has it.
@@ -37,18 +40,19 @@ type columns struct {
 	gone                int64
 	blocked             string
 	blockedAt, conflict int64
+	former              int64
 }
 
 const (
-	sqlColumns = `found, version, desired, reported, times, sent, gone, blocked, blocked_at, conflict`
+	sqlColumns = `found, version, desired, reported, times, sent, gone, blocked, blocked_at, conflict, former`
 
 	sqlLoad = `SELECT ` + sqlColumns + ` FROM sync WHERE thing = ? AND name = ?`
 
-	sqlSave = `INSERT INTO sync (` + sqlColumns + `, thing, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	sqlSave = `INSERT INTO sync (` + sqlColumns + `, thing, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (thing, name) DO UPDATE SET found = excluded.found, version = excluded.version,
 			desired = excluded.desired, reported = excluded.reported, times = excluded.times,
 			sent = excluded.sent, gone = excluded.gone, blocked = excluded.blocked,
-			blocked_at = excluded.blocked_at, conflict = excluded.conflict`
+			blocked_at = excluded.blocked_at, conflict = excluded.conflict, former = excluded.former`
 
 	sqlRemove = `DELETE FROM sync WHERE thing = ? AND name = ?`
 
@@ -58,7 +62,7 @@ const (
 // dest is where a query for sqlColumns puts a row.
 func (c *columns) dest() []any {
 	return []any{&c.found, &c.version, &c.desired, &c.reported, (*text8)(&c.times), &c.sent,
-		&c.gone, &c.blocked, &c.blockedAt, &c.conflict}
+		&c.gone, &c.blocked, &c.blockedAt, &c.conflict, &c.former}
 }
 
 // text8 is a BLOB in a string, so that columns can be compared.
@@ -95,7 +99,7 @@ func load(tx *sqlite.Tx, k key) (r row, c columns, had bool, err error) {
 
 func (c *columns) row() (r row, err error) {
 	r = row{
-		stored: true, gone: c.gone != 0, blocked: c.blocked, blockedAt: c.blockedAt, conflict: c.conflict,
+		stored: true, gone: c.gone != 0, blocked: c.blocked, blockedAt: c.blockedAt, conflict: c.conflict, former: c.former,
 		cloud: cloudSide{found: c.found != 0, version: c.version},
 	}
 	if r.cloud.document, err = parseDocument(c.desired, c.reported); err != nil {
@@ -124,7 +128,7 @@ func (r *row) columns() columns {
 	c := columns{
 		found: bit(r.cloud.found), version: r.cloud.version, times: string(packTimes(r.cloud.document)),
 		desired: string(r.cloud.desired.json()), reported: string(r.cloud.reported.json()),
-		gone: bit(r.gone), blocked: r.blocked, blockedAt: r.blockedAt, conflict: r.conflict,
+		gone: bit(r.gone), blocked: r.blocked, blockedAt: r.blockedAt, conflict: r.conflict, former: r.former,
 	}
 	if len(r.sent) > 0 {
 		var b strings.Builder
@@ -145,7 +149,7 @@ func save(tx *sqlite.Tx, k key, r *row, old columns, had bool) error {
 		err = tx.Exec(sqlRemove, k.thing, k.name)
 	case r.stored && (!had || c != old):
 		err = tx.Exec(sqlSave, c.found, c.version, c.desired, c.reported, []byte(c.times), c.sent,
-			c.gone, c.blocked, c.blockedAt, c.conflict, k.thing, k.name)
+			c.gone, c.blocked, c.blockedAt, c.conflict, c.former, k.thing, k.name)
 	}
 	if err != nil {
 		return fmt.Errorf("write the sync state of a shadow: %w", err)

@@ -19,6 +19,7 @@ type turn struct {
 	force bool // try what is blocked
 	// offline: what is planned will not be done.
 	offline bool
+	seen    int64 // the highest version that was heard of
 
 	was       local // the local document before the turn
 	conflicts []conflict
@@ -102,10 +103,20 @@ func (t *turn) learn(c cloudSide, ours bool) {
 		t.found(c, sent)
 	}
 	news := !t.row.stored || c.found != last.found || c.version != last.version
-	t.row.stored, t.row.cloud = true, c
+	t.has(c)
 	if news {
 		t.row.sent, t.row.blocked = nil, ""
 	}
+}
+
+// has notes what the cloud has now, and whether its versions began anew.
+func (t *turn) has(c cloudSide) {
+	last := t.row.cloud
+	anew := t.row.stored && (c.version < last.version || c.version == last.version && !(last.found && c.equal(last.document)))
+	if c.found && (anew || c.version < t.seen) {
+		t.row.former = max(t.row.former, last.version, t.seen)
+	}
+	t.row.stored, t.row.cloud = true, c
 }
 
 // lost: the cloud's document was deleted.
@@ -142,7 +153,7 @@ func (t *turn) wrote(version int64, doc document, state *node) {
 	if d, ok := patched(t.row.cloud.document, state); ok && d.equal(doc) {
 		c.document = d
 	}
-	t.row.cloud, t.row.stored = c, true
+	t.has(c)
 	t.row.sent, t.row.blocked = nil, ""
 }
 
@@ -152,7 +163,7 @@ func (t *turn) made(version int64) (certain bool) {
 	if version != 1 && (!t.row.stored || version != t.row.cloud.version+1) {
 		return false
 	}
-	t.row.cloud, t.row.stored = cloudSide{found: true, version: version}, true
+	t.has(cloudSide{found: true, version: version})
 	t.row.sent, t.row.blocked = nil, ""
 	return true
 }
@@ -173,6 +184,9 @@ func (t *turn) hear(notes []note) (rest []note, ok bool) {
 			// Told already. A version that began anew follows a deletion, which is told too.
 		case n.version > c.version+1:
 			return notes[i:], true
+		case n.version <= t.row.former:
+			// It may be an old message of a document that is gone.
+			return nil, false
 		default:
 			d, certain := patched(c.document, n.state)
 			if !certain {

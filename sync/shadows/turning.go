@@ -19,6 +19,7 @@ type job struct {
 	erasing   bool
 	force     bool
 	offline   bool
+	seen      int64
 
 	// Of the last run of the transaction.
 	turn   *turn
@@ -38,7 +39,7 @@ func (r *Reconciler) turn(e *entry) {
 	}
 	j := &job{
 		e: e, direction: dir, notes: e.notes, reply: e.reply, unsent: e.unsent,
-		erasing: e.erasing, force: e.force, offline: !r.online || e.banned(time.Now()),
+		erasing: e.erasing, force: e.force, offline: !r.online || e.banned(time.Now()), seen: e.seen,
 	}
 	if e.reply != nil && e.reply.kind == got {
 		e.ask, e.erasing = false, false
@@ -75,7 +76,7 @@ func (j *job) run(tx *sqlite.Tx, d localshadow.Document, now int64) (localshadow
 
 // decide takes account of all that was heard.
 func (j *job) decide(t *turn, notes []note) (rest []note) {
-	t.force, t.offline = j.force, j.offline
+	t.force, t.offline, t.seen = j.force, j.offline, j.seen
 	if j.unsent != nil {
 		t.unsent(*j.unsent)
 	}

@@ -2,33 +2,12 @@ package configs
 
 import (
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"greengate/core/message"
 	"greengate/sync/cloud"
 )
-
-func (k *checker) functions() {
-	names := map[string]string{}
-	for i := range k.c.Functions {
-		f := &k.c.Functions[i]
-		p := path{"functions", i}
-		k.name(p, f.Name, names)
-		if len(f.Command) == 0 || f.Command[0] == "" {
-			k.check(p.to("command"), "names no program", "write `command: [PROGRAM, ARGUMENT, ...]`")
-		}
-		k.within(p.to("timeout"), f.Timeout, time.Millisecond, 24*time.Hour)
-		k.atLeast(p.to("memory"), f.Memory, 1<<20)
-		for _, key := range slices.Sorted(maps.Keys(f.Environment)) {
-			if key == "" || strings.ContainsAny(key, "=\x00") || strings.Contains(f.Environment[key], "\x00") {
-				k.check(append(p.to("environment"), key), "is no environment variable", "a name holds no = and no NUL")
-			}
-		}
-	}
-}
 
 func (k *checker) cloud() {
 	c := k.c.Cloud

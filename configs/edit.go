@@ -47,7 +47,7 @@ func AddDevice(data []byte, d DeviceEdit) ([]byte, error) {
 		return nil, fmt.Errorf("add %q: %w, in line %d", d.Thing, ErrDeviceExists, c.Devices[i].Line)
 	}
 	s := newSource(data)
-	if !s.addDevice(r.root, keys) {
+	if !s.addEntry(r.root, "devices", keys, blockEntry) {
 		return nil, fmt.Errorf("add %q: %w", d.Thing, ErrByHand)
 	}
 	c.Devices = append(c.Devices, added)
@@ -84,15 +84,16 @@ func (d DeviceEdit) entry() (dev Device, keys []string, err error) {
 	return dev, keys, nil
 }
 
-// addDevice writes the entry at the end of `devices`, making the list where
-// there is none.
-func (s *source) addDevice(root *yaml.Node, keys []string) bool {
-	key, list := entryOf(root, "devices")
+// addEntry writes the entry at the end of a list of the file, making the list where
+// there is none. The first entry of a list in block style is written by first, any
+// other as the one before it.
+func (s *source) addEntry(root *yaml.Node, section string, keys []string, first func(lead string, keys []string, eol string) string) bool {
+	key, list := entryOf(root, section)
 	inFlow := root.Style&yaml.FlowStyle != 0
 	switch {
 	case key == nil && inFlow:
 		at := s.offset(root) + 1
-		s.replace(at, at, "devices: ["+flowEntry(keys)+"], ")
+		s.replace(at, at, section+": ["+flowEntry(keys)+"], ")
 		return true
 	case key == nil:
 		margin := strings.Repeat(" ", root.Column-1)
@@ -100,7 +101,7 @@ func (s *source) addDevice(root *yaml.Node, keys []string) bool {
 		for end > 1 && strings.TrimSpace(s.line(end)) == "" {
 			end--
 		}
-		s.insertLine(end, s.eol+margin+"devices:"+s.eol+blockEntry(margin+"  - ", keys, s.eol))
+		s.insertLine(end, s.eol+margin+section+":"+s.eol+first(margin+"  - ", keys, s.eol))
 		return true
 	case list.Kind == yaml.SequenceNode && (inFlow || len(list.Content) > 0):
 		return s.appendItem(list, keys)
@@ -126,7 +127,7 @@ func (s *source) addDevice(root *yaml.Node, keys []string) bool {
 	case !isNull(list):
 		return false
 	}
-	s.insertLine(line, blockEntry(strings.Repeat(" ", root.Column-1)+"  - ", keys, s.eol))
+	s.insertLine(line, first(strings.Repeat(" ", root.Column-1)+"  - ", keys, s.eol))
 	return true
 }
 
@@ -134,22 +135,31 @@ func (s *source) addDevice(root *yaml.Node, keys []string) bool {
 // hold exactly what was wanted. So an edit never spoils a file, however it is
 // written.
 func (s *source) finish(verb, thing string, want *Config) ([]byte, error) {
-	out, ok := s.apply()
-	if !ok {
-		return nil, fmt.Errorf("%s %q: %w", verb, thing, ErrByHand)
-	}
-	got, err := Parse("", out)
+	out, got, err := s.result(verb, thing)
 	if err != nil {
-		var faults Faults
-		if errors.As(err, &faults) && !strings.HasPrefix(faults[0].Problem, "this is no YAML") {
-			return nil, fmt.Errorf("%s %q: the file would be wrong: %w", verb, thing, err)
-		}
-		return nil, fmt.Errorf("%s %q: %w", verb, thing, ErrByHand)
+		return nil, err
 	}
 	if !reflect.DeepEqual(essence(got), essence(want)) {
 		return nil, fmt.Errorf("%s %q: %w", verb, thing, ErrByHand)
 	}
 	return out, nil
+}
+
+// result makes the edits, which must lead to a good file.
+func (s *source) result(verb, thing string) ([]byte, *Config, error) {
+	out, ok := s.apply()
+	if !ok {
+		return nil, nil, fmt.Errorf("%s %q: %w", verb, thing, ErrByHand)
+	}
+	got, err := Parse("", out)
+	var faults Faults
+	switch {
+	case err == nil:
+		return out, got, nil
+	case errors.As(err, &faults) && !strings.HasPrefix(faults[0].Problem, "this is no YAML"):
+		return nil, nil, fmt.Errorf("%s %q: the file would be wrong: %w", verb, thing, err)
+	}
+	return nil, nil, fmt.Errorf("%s %q: %w", verb, thing, ErrByHand)
 }
 
 // essence is the configuration without the places and the texts of the file.

@@ -64,40 +64,36 @@ func parse(name string, data []byte) (*report, *Config, error) {
 
 // resolve makes the paths of the file absolute.
 func (c *Config) resolve() {
-	if c.File == "" {
-		return
-	}
-	dir := filepath.Dir(c.File)
-	resolve := func(p *string) {
-		if !filepath.IsAbs(*p) {
-			*p = filepath.Join(dir, *p)
+	resolve := func(paths ...*string) {
+		for _, p := range paths {
+			*p = c.resolved(*p)
 		}
 	}
-	resolve(&c.Data)
-	resolve(&c.PKI.Dir)
+	resolve(&c.Data, &c.PKI.Dir)
 	for i := range c.Functions {
-		resolve(&c.Functions[i].Dir)
+		f := &c.Functions[i]
+		f.Dir = functionDir(f)
+		resolve(&f.Dir)
+		for _, list := range [][]string{f.Read, f.Write, f.Devices} {
+			for j := range list {
+				resolve(&list[j])
+			}
+		}
 	}
 	if c.Cloud != nil {
-		resolve(&c.Cloud.Certificate)
-		resolve(&c.Cloud.Key)
-		resolve(&c.Cloud.CA)
+		resolve(&c.Cloud.Certificate, &c.Cloud.Key, &c.Cloud.CA)
 	}
+}
+
+// resolved is a path of the file made absolute. It stays as it is when the file has
+// no name.
+func (c *Config) resolved(p string) string {
+	if c.File == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(filepath.Dir(c.File), p)
 }
 
 // PageAsked reports whether the file itself names the address of the status page: the
 // default is nobody's wish.
 func (c *Config) PageAsked() bool { return c.adminPage }
-
-// Unserved says in plain words, a line for each, which parts of the file this
-// build reads and checks, but does not serve.
-func (c *Config) Unserved() []string {
-	var lines []string
-	say := func(section, what string) {
-		lines = append(lines, fmt.Sprintf("%s: this build does not serve %s yet; what the file says of it is checked and otherwise left alone", section, what))
-	}
-	if len(c.Functions) > 0 {
-		say("functions", "local functions")
-	}
-	return lines
-}

@@ -82,7 +82,7 @@ func TestPathsAreRelativeToTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := []string{c.File, c.Data, c.Socket(), c.PKI.Dir, c.Functions[0].Dir, c.Functions[1].Dir, c.Cloud.Certificate, c.Cloud.Key, c.Cloud.CA}
-	want := []string{file, dir + "/state", dir + "/state/greengate.sock", "/etc/pki", dir, filepath.Dir(dir) + "/g", dir + "/c.pem", dir + "/pki/k", "/a"}
+	want := []string{file, dir + "/state", dir + "/state/greengate.sock", "/etc/pki", dir + "/functions/f", filepath.Dir(dir) + "/g", dir + "/c.pem", dir + "/pki/k", "/a"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
@@ -140,18 +140,9 @@ func TestSite(t *testing.T) {
 	}
 }
 
-func TestUnservedIsTold(t *testing.T) {
-	if lines := mustParse(t, head+"admin: {listen: \"\"}\n").Unserved(); len(lines) != 0 {
-		t.Errorf("got %q", lines)
-	}
+func TestPageAsked(t *testing.T) {
 	if !mustParse(t, head+"admin: {listen: \":80\"}\n").PageAsked() || mustParse(t, head).PageAsked() {
 		t.Error("who asked for the page is not known")
-	}
-	c := mustParse(t, head+"admin: {listen: \":80\"}\ngpio: {sensors: [{name: s, kind: bme280, topic: t}]}\nfunctions: [{name: f, command: [x]}]\ncloud: {endpoint: e.example.com, certificate: c, key: k, ca: a}\ndevices: [{thing: A}]\n")
-	for i, section := range []string{"functions"} {
-		if lines := c.Unserved(); len(lines) != 1 || !strings.HasPrefix(lines[i], section+": ") {
-			t.Errorf("%s: %q", section, lines)
-		}
 	}
 }
 

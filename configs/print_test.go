@@ -36,7 +36,7 @@ func TestPrintIsForPeople(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, line := range []string{
-		"  - {thing: A, shadow: sync, direction: both}", "  - {from: A, topic: t, to: cloud, ttl: 168h}", "  - {name: f, command: [x], timeout: 3s, memory: 64MiB}",
+		"  - {thing: A, shadow: sync, direction: both}", "  - {from: A, topic: t, to: cloud, ttl: 168h}", "  - {name: f, command: [x], dir: functions/f, encoding: json, concurrency: 4, idle: 5m, timeout: 3s, retries: 2, queue: {max: 1000, max_size: 8MiB, when_full: drop_oldest}, memory: 64MiB, processes: 256}",
 		"  listen: ['0.0.0.0:8883']", "own_shadows: true", "  strict_subscribe: false",
 	} {
 		if !strings.Contains(b.String(), line+"\n") {

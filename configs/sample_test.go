@@ -25,8 +25,8 @@ func TestSampleIsTheDefaults(t *testing.T) {
 	if got := normal(c); !reflect.DeepEqual(got, normal(&want)) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if len(c.Warnings) != 0 || len(c.Unserved()) != 0 {
-		t.Errorf("warnings %v, not served %v", c.Warnings, c.Unserved())
+	if len(c.Warnings) != 0 {
+		t.Errorf("warnings %v", c.Warnings)
 	}
 	if first, _, _ := strings.Cut(string(data), "\n"); first != "# yaml-language-server: $schema="+SchemaFile {
 		t.Errorf("editors do not find the schema: %s", first)
@@ -64,7 +64,7 @@ func TestSampleTeachesEveryKey(t *testing.T) {
 	if len(c.Warnings) != 0 {
 		t.Errorf("warnings: %v", c.Warnings)
 	}
-	if c.GPIO == nil || len(c.Functions) != 1 || c.Cloud == nil || len(c.Devices) != 3 || len(c.Subscriptions) != 7 {
+	if c.GPIO == nil || len(c.Functions) != 2 || c.Cloud == nil || len(c.Devices) != 3 || len(c.Subscriptions) != 8 {
 		t.Errorf("got %+v", c)
 	}
 	var root yaml.Node
@@ -74,7 +74,7 @@ func TestSampleTeachesEveryKey(t *testing.T) {
 	words := flow(root.Content[0])
 	for _, typ := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[Device](), reflect.TypeFor[subscriptions.Row](),
 		reflect.TypeFor[gpio.Config](), reflect.TypeFor[gpio.Output](), reflect.TypeFor[gpio.PWM](), reflect.TypeFor[gpio.Servo](), reflect.TypeFor[gpio.Button](),
-		reflect.TypeFor[gpio.Input](), reflect.TypeFor[gpio.Counter](), reflect.TypeFor[gpio.Sensor](), reflect.TypeFor[gpio.Calibration](), reflect.TypeFor[functions.Config](), reflect.TypeFor[cloud.Config]()} {
+		reflect.TypeFor[gpio.Input](), reflect.TypeFor[gpio.Counter](), reflect.TypeFor[gpio.Sensor](), reflect.TypeFor[gpio.Calibration](), reflect.TypeFor[functions.Config](), reflect.TypeFor[functions.Queue](), reflect.TypeFor[cloud.Config]()} {
 		for _, key := range describe(typ).names {
 			if !strings.Contains(words, key+": ") {
 				t.Errorf("the sample does not show %s of %s", key, typ)

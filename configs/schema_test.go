@@ -132,6 +132,8 @@ func TestSchemaRefuses(t *testing.T) {
 		"gpio: {outputs: [{name: a, pin: GPIO5, hold: 10}]}", "gpio: {buttons: [{name: a, pin: GPIO5}]}", "gpio: {inputs: [{name: a, pin: GPIO5, key: k}]}",
 		"gpio: {sensors: [{name: a, kind: bme281, topic: t}]}", "gpio: {sensors: [{name: a, kind: bme280, topic: t, calibrate: {humidity: {x: 1}}}]}",
 		"broker: {listen: []}", "broker: {listen: 0.0.0.0}", "log: {level: loud}", "cloud:", "functions: [{name: f, command: [x], memory: 64MB}]",
+		"functions: [{name: f, command: [x], encoding: text}]", "functions: [{name: f, command: [x], concurrency: 0}]", "functions: [{name: f, command: [x], queue: {quux: 1}}]",
+		"functions: [{name: f, command: [x], cron: ''}]", "subscriptions: [{from: A, topic: t, to: B, durable: maybe}]",
 	} {
 		if schema.Validate(instance(t, []byte(head+text))) == nil {
 			t.Errorf("the schema takes %s", text)

@@ -67,6 +67,9 @@ func TestCheck(t *testing.T) {
 		{`{from: shadow, shadow: "a/b"}`, []string{
 			`from: the shadow service does not use shadows (from is who uses the shadow: it gets the answers too)`,
 			`shadow: the name "a/b" holds '/' (allowed are a-z A-Z 0-9 : _ -) (write the name of a thing)`}},
+		{`{from: "function:aggregate", shadow: lamp, may: [get, watch]}`, nil},
+		{`{from: [switch, "function:aggregate"], shadow: lamp}`, []string{
+			`warning: shadow: the function is called with each change of this shadow, with its own changes too (write may: [get, update], or may: [get, update, delete, watch] if that is meant)`}},
 		{`{from: switch, shadow: dumb}`, []string{`warning: shadow: "dumb" has no shadow (the device has shadow: none)`}},
 		{`{from: switch, shadow: lamp, may: []}`, []string{
 			`may: may is an empty list (write get, update, delete or watch, or leave it out for all of them)`}},
@@ -76,6 +79,11 @@ func TestCheck(t *testing.T) {
 			`warning: may[3]: "get" stands there twice`}},
 		{`{from: switch, topic: a, to: lamp, may: [get]}`, []string{
 			`may: may stands in a row without shadow (write shadow: THING instead of topic and to)`}},
+		{`{from: switch, topic: a, to: [lamp, "function:aggregate"], durable: true}`, nil},
+		{`{from: switch, topic: a, to: cloud, durable: true}`, []string{
+			`durable: durable stands in a row that does not lead to a function (it is for messages that wait for a function; what waits for the cloud, or for a device that is away, is on disk anyway)`}},
+		{`{from: switch, topic: a, to: "function:aggregate", durable: true, overtake: true}`, []string{
+			`overtake: overtake stands in a row that does not lead to cloud (it is for messages that wait for the cloud)`}},
 		{`{from: switch, topic: a, to: cloud, priority: hihg, ttl: -1s}`, []string{
 			`priority: "hihg" is no priority (did you mean high?)`, `ttl: ttl is not more than 0 (write a time such as 72h)`}},
 		{`{from: switch, topic: a, to: lamp, priority: high, ttl: 1h}`, []string{

@@ -58,6 +58,10 @@ func (c *checker) checkShadowRow(from []endSpec) {
 			c.fault("from", "shadow", "from is who uses the shadow: it gets the answers too", "the shadow service does not use shadows")
 		}
 	}
+	if r.May == nil && slices.ContainsFunc(from, func(s endSpec) bool { return s.kind == message.Function }) {
+		c.warn("shadow", r.Shadow, "write may: [get, update], or may: [get, update, delete, watch] if that is meant",
+			"the function is called with each change of this shadow, with its own changes too")
+	}
 	if err := message.CheckThing(r.Shadow); err != nil {
 		c.fault("shadow", r.Shadow, "write the name of a thing", "%v", err)
 	} else if has, ok := c.shadows[r.Shadow]; ok && !has {
@@ -83,9 +87,15 @@ func (c *checker) checkShadowRow(from []endSpec) {
 // priorities are the words of `priority`.
 var priorities = []string{"high", "normal", "low"}
 
-// checkTerms checks the keys for rows to the cloud.
+// checkTerms checks the keys that say how messages wait for the cloud or for a
+// function.
 func (c *checker) checkTerms() {
 	r := c.row
+	toFunction := slices.ContainsFunc(r.To, func(end string) bool { return strings.HasPrefix(end, "function:") })
+	if r.Durable && !toFunction {
+		c.fault("durable", "true", "it is for messages that wait for a function; what waits for the cloud, or for a device that is away, is on disk anyway",
+			"durable stands in a row that does not lead to a function")
+	}
 	toCloud := slices.Contains(r.To, "cloud")
 	const why = "it is for messages that wait for the cloud"
 	switch {
@@ -103,7 +113,7 @@ func (c *checker) checkTerms() {
 		c.fault("ttl", r.TTL.String(), why, "ttl stands in a row that does not lead to cloud")
 	}
 	rest := r.spooling()
-	rest.Priority, rest.TTL = "", 0
+	rest.Priority, rest.TTL, rest.Durable = "", 0, false
 	if rest != (Spooling{}) && !toCloud {
 		c.fault(firstOf(&rest), "", why, "%s stands in a row that does not lead to cloud", firstOf(&rest))
 		return

@@ -33,6 +33,7 @@ func parseRows(tb testing.TB, text string) []Row {
 		Topic, Shadow, Priority string
 		May                     []string
 		TTL                     time.Duration
+		Overtake, Durable       bool
 	}
 	if err := yaml.Unmarshal([]byte(text), &read); err != nil {
 		tb.Fatalf("%s: %v", text, err)
@@ -40,7 +41,7 @@ func parseRows(tb testing.TB, text string) []Row {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	rows := make([]Row, len(read))
 	for i, r := range read {
-		rows[i] = Row{From: Ends(r.From), Topic: r.Topic, Shadow: r.Shadow, May: r.May, To: Ends(r.To), Priority: r.Priority, TTL: r.TTL,
+		rows[i] = Row{From: Ends(r.From), Topic: r.Topic, Shadow: r.Shadow, May: r.May, To: Ends(r.To), Priority: r.Priority, TTL: r.TTL, Overtake: r.Overtake, Durable: r.Durable,
 			Line: i + 1, Text: strings.TrimPrefix(strings.TrimSpace(lines[i]), "- ")}
 	}
 	return rows

@@ -41,6 +41,25 @@ func (m *Match) Allows(to message.Endpoint) (row int, ok bool) {
 	return m.allows(e)
 }
 
+// Asks tells whether `to` wants the message, and the first row that says so. Who may use
+// a shadow by a shadow row may have the answers to its requests, and a device subscribes
+// to them if it wants them; who cannot subscribe, a function, is taken to want what other
+// rows lead to it, and what a shadow row says by watch.
+func (m *Match) Asks(topic string, to message.Endpoint) (row int, ok bool) {
+	e, ok := m.t.endOf(to)
+	if !ok {
+		return 0, false
+	}
+	s, isShadow := parseShadowTopic(topic)
+	answer := isShadow && s.reply && s.op != opWatch
+	for _, h := range m.hits {
+		if m.t.covers(h.to, e) && (!answer || m.t.rows[h.row].may == 0) {
+			return int(h.row), true
+		}
+	}
+	return 0, false
+}
+
 func (m *Match) allows(e end) (row int, ok bool) {
 	for _, h := range m.hits {
 		if m.t.covers(h.to, e) {

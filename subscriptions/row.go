@@ -51,6 +51,10 @@ type Row struct {
 	// Batch puts JSON messages of one source and topic together in an array.
 	Batch *Batch `yaml:"batch"`
 
+	// Durable is for rows to functions: a message waits for its function on disk
+	// and leaves it when the function has answered.
+	Durable bool `yaml:"durable"`
+
 	// Line and Column are where the row begins in the file, from 1.
 	Line, Column int `yaml:"-"`
 	// Text is the row as the file writes it, for people.
@@ -63,8 +67,8 @@ type Batch struct {
 	MaxAge  time.Duration `yaml:"max_age"`               // how long the first message waits for others
 }
 
-// Spooling is how the messages of a row wait for the cloud. The fields are as
-// in Row; a Batch without MaxSize is none.
+// Spooling is how the messages of a row wait for the cloud, or for a function
+// (Durable). The fields are as in Row; a Batch without MaxSize is none.
 type Spooling struct {
 	Priority  string
 	TTL       time.Duration
@@ -73,11 +77,13 @@ type Spooling struct {
 	LiveShare int
 	Overtake  bool
 	Batch     Batch
+	Durable   bool
 }
 
 func (r *Row) spooling() Spooling {
 	s := Spooling{
 		Priority: r.Priority, TTL: r.TTL, WhenFull: r.WhenFull, Keep: r.Keep, LiveShare: r.LiveShare, Overtake: r.Overtake,
+		Durable: r.Durable,
 	}
 	if r.Batch != nil {
 		s.Batch = *r.Batch

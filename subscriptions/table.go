@@ -115,7 +115,7 @@ func (t *Table) Key(row int) string {
 	return f.String()
 }
 
-// Spooling is how the messages of a row wait for the cloud.
+// Spooling is how the messages of a row wait for the cloud, or for a function.
 func (t *Table) Spooling(row int) Spooling { return t.terms[t.rows[row].terms] }
 
 // endTexts returns the texts of an end as the file writes them.
@@ -180,6 +180,22 @@ func (t *Table) hasService(e end) bool {
 		return slices.ContainsFunc(t.lists[e&numberMask], t.hasService)
 	}
 	return e&sortMask == serviceEnd
+}
+
+// LeadsTo tells whether a row leads to an endpoint of that kind that is no device.
+func (t *Table) LeadsTo(row int, kind message.Kind) bool {
+	r := &t.rows[row]
+	return r.may == 0 && r.from != ownEnd && t.leadsTo(r.to, kind)
+}
+
+func (t *Table) leadsTo(e end, kind message.Kind) bool {
+	switch e & sortMask {
+	case serviceEnd:
+		return t.byNumber[e&numberMask].Kind == kind
+	case listEnd:
+		return slices.ContainsFunc(t.lists[e&numberMask], func(member end) bool { return t.leadsTo(member, kind) })
+	}
+	return false
 }
 
 func (c *class) wears(label uint32) bool {

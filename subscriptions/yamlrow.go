@@ -59,6 +59,9 @@ func (s *Spooling) write(b *strings.Builder) {
 	if s.Batch != (Batch{}) {
 		b.WriteString(", batch: {max_size: " + strconv.FormatInt(s.Batch.MaxSize, 10) + ", max_age: " + s.Batch.MaxAge.String() + "}")
 	}
+	if s.Durable {
+		b.WriteString(", durable: true")
+	}
 }
 
 func writeEnds(b *strings.Builder, ends []string) {

@@ -63,6 +63,9 @@ type newSite struct {
 	key              pki.Algorithm
 	file             []byte   // the group file
 	owner            *service // whose site it is; nil: that of whoever makes it
+
+	more []string     // names that fill makes in the folder
+	fill func() error // makes what else the site has; nil: nothing
 }
 
 // The names in the folder of a site.
@@ -115,7 +118,7 @@ func (s *newSite) names() []string {
 	if s.owner == nil {
 		names = append(names, dataDir)
 	}
-	return names
+	return append(names, s.more...)
 }
 
 // asFlags says of the faults of a file that is yet to be made which flags they
@@ -169,6 +172,11 @@ func (s *newSite) create() (err error) {
 	}
 	if err := writeNew(filepath.Join(s.dir, configs.SchemaFile), configs.Schema(), 0o644); err != nil {
 		return fmt.Errorf("make the site: %w", err)
+	}
+	if s.fill != nil {
+		if err := s.fill(); err != nil {
+			return fmt.Errorf("make the site: %w", err)
+		}
 	}
 	// The group file comes last: where it stands, the site is whole.
 	if err := writeNew(filepath.Join(s.dir, groupFile), s.file, mode); err != nil {

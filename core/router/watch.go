@@ -18,7 +18,8 @@ type Event struct {
 	From    message.Endpoint
 	Topic   string
 	To      message.Endpoint
-	Bytes   int
+	Bytes   int              // of the payload
+	Message *message.Message // valid until the watcher returns
 }
 
 // watchers are those who see every event.

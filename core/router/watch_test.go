@@ -50,7 +50,11 @@ func TestWatch(t *testing.T) {
 		if when := got[i].Time; when.Before(began) || when.After(time.Now()) {
 			t.Errorf("event %d is of %v", i, when)
 		}
+		if m := got[i].Message; m == nil || len(m.Payload) != got[i].Bytes {
+			t.Errorf("event %d has the message %+v", i, m)
+		}
 		got[i].Time, other[i].Time = time.Time{}, time.Time{}
+		got[i].Message, other[i].Message = nil, nil
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("events\n%+v, want\n%+v", got, want)

@@ -3,28 +3,9 @@
 // VARIANT is what follows discovery: mqtt311, mqtt5, or nothing at all.
 'use strict';
 
-const { greengrass, io, iot, mqtt, mqtt5 } = require('aws-iot-device-sdk-v2');
+const { iot, mqtt, mqtt5 } = require('aws-iot-device-sdk-v2');
 const device = require('./device');
-
-async function discover() {
-  const tls = new io.TlsContextOptions();
-  tls.override_default_trust_store_from_path(undefined, device.caFile);
-  tls.certificate_filepath = device.certFile;
-  tls.private_key_filepath = device.keyFile;
-  const client = new greengrass.DiscoveryClient(
-    new io.ClientBootstrap(),
-    new io.SocketOptions(io.SocketType.STREAM, io.SocketDomain.IPV4, 5000),
-    new io.ClientTlsContext(tls),
-    'eu-west-1',
-    device.host,
-  );
-  const { gg_groups: groups } = await client.discover(device.thing);
-  const group = groups[0];
-  const core = group.cores[0];
-  const at = core.connectivity[0];
-  device.say(`discovered ${group.gg_group_id} ${core.thing_arn} ${core.connectivity.length} ${at.host_address}:${at.port}`);
-  return { host: at.host_address, port: at.port, ca: group.certificate_authorities[0] };
-}
+const { discover } = require('./discover');
 
 async function mqtt311(core) {
   const config = iot.AwsIotMqttConnectionConfigBuilder
@@ -75,6 +56,9 @@ async function version5(core) {
   const suback = await client.subscribe({ subscriptions: [{ topicFilter: device.filter, qos: mqtt5.QoS.AtLeastOnce }] });
   device.say(`ready ${suback.reasonCodes[0]}`);
   await quit;
+  // The SDK acknowledges a message when its listeners are through, and stop() drops what
+  // it has not sent yet. The answer to one more packet says that all before it is out.
+  await client.unsubscribe({ topicFilters: [device.filter] });
   client.stop();
   await stopped;
   client.close();

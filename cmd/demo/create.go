@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -26,8 +28,9 @@ broker:
 discovery:
   listen: ["%[2]s"]
   announce: false
+# The live page: what is connected, every message on its way, shadows, pins, the spool.
 admin:
-  listen: ""
+  listen: %[5]s
 pki:
   dir: pki
 
@@ -75,9 +78,24 @@ subscriptions:
   - {from: GG_Switch, shadow: GG_TrafficLight, may: [update]}
 `
 
+// groupFunction comes before the rows, where the function was built.
+const groupFunction = `
+# Code for AWS Lambda, unmodified (functions/examples/go), that the gateway runs. It is
+# called when the light has changed, counts how often it has turned green, and keeps the
+# count in a shadow of its own.
+functions:
+  - {name: car-aggregator, command: [./bootstrap], pinned: true, memory: 64MiB}
+`
+
+// functionRows go to the end of the rows.
+const functionRows = `  - {from: shadow, topic: $aws/things/GG_TrafficLight/shadow/update/documents, to: "function:car-aggregator", durable: true}
+  - {from: "function:car-aggregator", shadow: GG_CarAggregator, may: [get, update]}
+  - {from: "function:car-aggregator", topic: cars/green, to: ["label:screen", cloud]}
+`
+
 // create makes the whole site beside its place and moves it there last, so that
 // a demo which was interrupted does not leave half a site.
-func (s *site) create(ctx context.Context, broker, discovery, cloud string) error {
+func (s *site) create(ctx context.Context, a addresses) error {
 	half := filepath.Clean(s.dir) + ".new"
 	if err := os.RemoveAll(half); err != nil {
 		return err
@@ -87,12 +105,13 @@ func (s *site) create(ctx context.Context, broker, discovery, cloud string) erro
 	if err := s.run(ctx, s.greengate, "init", half, "--group", "demo", "--core", "demo_Core"); err != nil {
 		return err
 	}
-	broker, discovery, cloud = s.pick(broker, "the broker"), s.pick(discovery, "discovery"), s.pick(cloud, "the cloud")
-	_, port, err := net.SplitHostPort(cloud)
+	a.broker, a.discovery = s.pick(a.broker, "the broker"), s.pick(a.discovery, "discovery")
+	a.cloud, a.page = s.pick(a.cloud, "the cloud"), s.pick(a.page, "the live page")
+	_, port, err := net.SplitHostPort(a.cloud)
 	if err != nil {
 		return fmt.Errorf("the address of the cloud: %w", err)
 	}
-	if err := os.WriteFile(file, fmt.Appendf(nil, groupFile, broker, discovery, s.file, port), 0o644); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, groupFile, a.broker, a.discovery, s.file, port, a.page), 0o644); err != nil {
 		return err
 	}
 	if err := s.run(ctx, s.iotsim, "certificate", "demo_Core", "--dir", filepath.Join(half, "cloud")); err != nil {
@@ -111,10 +130,34 @@ func (s *site) create(ctx context.Context, broker, discovery, cloud string) erro
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(file, append(text, groupRest...), 0o644); err != nil {
+	rest := groupRest
+	switch installed, err := s.installFunction(half); {
+	case err != nil:
+		return err
+	case installed:
+		rest = groupFunction + rest + functionRows
+	}
+	if err := os.WriteFile(file, append(text, rest...), 0o644); err != nil {
 		return err
 	}
 	return os.Rename(half, s.dir)
+}
+
+// installFunction copies the car aggregator to where the group file has it, if it was
+// built.
+func (s *site) installFunction(dir string) (installed bool, err error) {
+	program, err := os.ReadFile(s.function)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	dir = filepath.Join(dir, "functions", "car-aggregator")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return false, err
+	}
+	return true, os.WriteFile(filepath.Join(dir, "bootstrap"), program, 0o755)
 }
 
 // run runs one command to its end.

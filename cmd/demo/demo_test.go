@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,6 +37,11 @@ var programs = sync.OnceValues(func() (string, error) {
 	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", bin+"/", ".", "../greengate", "../iotsim").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the programs: %w\n%s", err, out)
 	}
+	function := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(bin, "car-aggregator"), ".")
+	function.Dir, function.Env = "../../functions/examples/go", append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := function.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the function: %w\n%s", err, out)
+	}
 	return bin, nil
 })
 
@@ -55,7 +62,7 @@ func play(t *testing.T, site string, broker, discovery int) *show {
 		t.Fatal(err)
 	}
 	s := &show{t: t, lines: make(chan string, 4096), gone: make(chan struct{})}
-	s.cmd = exec.Command(filepath.Join(bin, "demo"), "site", "-broker", at(broker), "-discovery", at(discovery), "-cloud", at(freePort(t)), site)
+	s.cmd = exec.Command(filepath.Join(bin, "demo"), "site", "-broker", at(broker), "-discovery", at(discovery), "-cloud", at(freePort(t)), "-page", at(freePort(t)), site)
 	s.cmd.Dir = filepath.Dir(site)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := s.cmd.StdoutPipe()
@@ -160,6 +167,20 @@ func (s *show) pins(site string) {
 	s.t.Error("red and green may be on together")
 }
 
+// page looks at the live page where the demo says that it is.
+func (s *show) page() {
+	s.t.Helper()
+	_, url, _ := strings.Cut(s.until("demo", "see all of it in a browser"), "refused: ")
+	resp, err := http.Get(url)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 200 || !strings.Contains(string(text), "<title>greengate</title>") {
+		s.t.Errorf("%s: %d, %v, %.100s", url, resp.StatusCode, err, text)
+	}
+}
+
 // ends waits for the end of the demo, which must have that exit code and leave
 // no process behind.
 func (s *show) ends(code int, site string) {
@@ -226,6 +247,7 @@ func TestDemo(t *testing.T) {
 	site := filepath.Join(t.TempDir(), "demo-site")
 	s := play(t, site, freePort(t), freePort(t))
 	s.until("demo", "making a demo site")
+	s.page()
 	s.until("intruder", "discovery with a forged certificate", "refused, 401")
 	s.until("intruder", "MQTT with a forged certificate", "refused, CONNACK 0x87")
 	s.until("intruder", "published 99.9", "refused, PUBACK 0x87")
@@ -238,6 +260,7 @@ func TestDemo(t *testing.T) {
 		s.until("switch", "desired.property = "+colour+": accepted")
 		s.lit(lamp)
 	}
+	s.until("display", "heard cars/green: {\"green\":") // by a function that counts
 	s.pins(site)
 	for _, line := range s.all {
 		for _, breach := range []string{"IT ANSWERED", "IT IS CONNECTED", "IT WAS TAKEN", "HEARD", temperatureTopic + ": 99.9"} {
@@ -323,7 +346,7 @@ func TestDemoHints(t *testing.T) {
 	s.until("demo", "try next")
 	// Pulling the plug and plugging in print nothing.
 	wants := []string{
-		"sensor", "intruder", "property", "bme280", "bell was pressed", "wall",
+		"sensor", "intruder", "gg_", "property", "bme280", "car-aggregator", "counting on from", "bell was pressed", "wall",
 		"", "waiting", trafficLight, "", trafficLight, "property", "",
 	}
 	for _, want := range wants {

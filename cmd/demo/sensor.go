@@ -55,13 +55,13 @@ func display(ctx context.Context, d *device) error {
 		func(m *autopaho.ConnectionManager) {
 			commands := "cmd/" + d.thing + "/#"
 			_, err := m.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{
-				{Topic: "sensors/#", QoS: 1}, {Topic: bellTopic, QoS: 1}, {Topic: commands, QoS: 1},
+				{Topic: "sensors/#", QoS: 1}, {Topic: "cars/#", QoS: 1}, {Topic: bellTopic, QoS: 1}, {Topic: commands, QoS: 1},
 			}})
 			if err != nil {
-				say("subscribe to sensors/#, %s and %s: %v", bellTopic, commands, err)
+				say("subscribe to sensors/#, cars/#, %s and %s: %v", bellTopic, commands, err)
 				return
 			}
-			say("subscribed to sensors/#, %s and %s", bellTopic, commands)
+			say("subscribed to sensors/#, cars/#, %s and %s", bellTopic, commands)
 		},
 		func(p *paho.Publish) { say("heard %s: %s", p.Topic, p.Payload) })
 	if err != nil {

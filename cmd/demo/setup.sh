@@ -8,7 +8,9 @@
 #   setup.sh vm         the virtual machines in which power is cut, and which has pins:
 #                       QEMU, and kernels of Debian's (testvm, testvm/gpio)
 #   setup.sh pi         the emulated Raspberry Pi 3, and a compiler for it (testvm/pi3)
-#   setup.sh systemd    the virtual machine with systemd (testvm/systemd)
+#   setup.sh systemd    the virtual machines with systemd (testvm/systemd): of this computer's
+#                       Debian, and of Debian 12 and 13
+#   setup.sh containers what builds and runs the container: buildah, podman, docker-compose
 #   setup.sh packages   what makes the packages: nfpm, and Debian's cross compilers; and what
 #                       tries them: lintian, and an emulator of the other processors
 #
@@ -166,6 +168,21 @@ systemd() {
 	missing=()
 	need mmdebstrap mmdebstrap
 	make_machine testvm/systemd
+	missing=()
+	local suite
+	for suite in bookworm trixie; do
+		TESTVM_SUITE=$suite make_machine testvm/systemd
+	done
+}
+
+# containers is not to keep anybody from the other tests, either.
+containers() {
+	missing=()
+	need buildah buildah
+	need podman podman
+	need runc runc
+	need docker-compose docker-compose
+	[ ${#missing[@]} -eq 0 ] || (install "${missing[@]}") || echo "the test of the container is skipped" >&2
 }
 
 # armv6 is what makes the program for a Pi Zero.
@@ -198,9 +215,9 @@ nfpm() {
 }
 
 case ${1:-} in
-compiler | clients | browser | vm | pi | systemd | packages) "$1" ;;
+compiler | clients | browser | vm | pi | systemd | packages | containers) "$1" ;;
 *)
-	echo "usage: setup.sh compiler|clients|browser|vm|pi|systemd|packages" >&2
+	echo "usage: setup.sh compiler|clients|browser|vm|pi|systemd|packages|containers" >&2
 	exit 2
 	;;
 esac

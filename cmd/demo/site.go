@@ -20,11 +20,19 @@ import (
 type site struct {
 	dir, file               string
 	demo, greengate, iotsim string // the programs, as a person would type them
-	broker, discovery       string // HOST:PORT
-	cloud                   string // likewise; empty: a site of an older demo, without one
-	button                  string // of the gateway; likewise
-	console                 *console
-	picked                  map[string]bool // addresses, for a new site
+	function                string // that of the car aggregator, if it was built
+	addresses
+	button string // of the gateway; empty: a site of an older demo, without one
+
+	hasFunction bool
+	console     *console
+	picked      map[string]bool // addresses, for a new site
+}
+
+// addresses are those of a site, HOST:PORT.
+type addresses struct {
+	broker, discovery string
+	cloud, page       string // empty: a site of an older demo, without one
 }
 
 // cast is who takes part: subcommands of this program, each with the device of
@@ -38,16 +46,18 @@ var cast = []struct{ role, thing, label, colour string }{
 // of its processes does.
 func runSite(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("demo site", flag.ContinueOnError)
-	broker := flags.String("broker", "127.0.0.1:8883", "`ADDRESS` of the broker of a new site; where it is in use, the next free port")
-	discovery := flags.String("discovery", "127.0.0.1:8443", "`ADDRESS` of discovery of a new site, likewise")
-	cloud := flags.String("cloud", "127.0.0.1:8884", "`ADDRESS` of the cloud of a new site, likewise")
+	var a addresses
+	flags.StringVar(&a.broker, "broker", "127.0.0.1:8883", "`ADDRESS` of the broker of a new site; where it is in use, the next free port")
+	flags.StringVar(&a.discovery, "discovery", "127.0.0.1:8443", "`ADDRESS` of discovery of a new site, likewise")
+	flags.StringVar(&a.cloud, "cloud", "127.0.0.1:8884", "`ADDRESS` of the cloud of a new site, likewise")
+	flags.StringVar(&a.page, "page", "127.0.0.1:8080", "`ADDRESS` of the live page of a new site, likewise")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() != 1 {
 		return errors.New("the folder of the site is missing (write demo site DIR)")
 	}
-	s, err := openSite(ctx, flags.Arg(0), *broker, *discovery, *cloud)
+	s, err := openSite(ctx, flags.Arg(0), a)
 	if err != nil {
 		return err
 	}
@@ -65,7 +75,7 @@ func runSite(ctx context.Context, args []string) error {
 
 // openSite finds or makes the site in dir, and sees to it that its ports are
 // free.
-func openSite(ctx context.Context, dir, broker, discovery, cloud string) (*site, error) {
+func openSite(ctx context.Context, dir string, a addresses) (*site, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the programs: %w", err)
@@ -81,16 +91,17 @@ func openSite(ctx context.Context, dir, broker, discovery, cloud string) (*site,
 	s := &site{
 		dir: dir, file: filepath.Join(dir, "group.yaml"), console: newConsole(os.Stdout),
 		demo: program(filepath.Base(self)), greengate: program("greengate"), iotsim: program("iotsim"), picked: map[string]bool{},
+		function: program("car-aggregator"),
 	}
 	if _, err := os.Stat(s.file); errors.Is(err, os.ErrNotExist) {
-		if err := s.create(ctx, broker, discovery, cloud); err != nil {
+		if err := s.create(ctx, a); err != nil {
 			return nil, fmt.Errorf("make the demo site: %w", err)
 		}
 	}
 	if err := s.readGroup(); err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.file, err)
 	}
-	for key, address := range map[string]string{"broker.listen": s.broker, "discovery.listen": s.discovery, "cloud.port": s.cloud} {
+	for key, address := range map[string]string{"broker.listen": s.broker, "discovery.listen": s.discovery, "cloud.port": s.cloud, "admin.listen": s.page} {
 		if address != "" && !free(address) {
 			return nil, fmt.Errorf("%s is in use, perhaps by another demo (stop that, or write another port at %s in %s)", address, key, s.file)
 		}
@@ -107,11 +118,13 @@ func (s *site) readGroup() error {
 	}
 	var group struct {
 		Broker, Discovery struct{ Listen []string }
+		Admin             struct{ Listen string }
 		Cloud             struct {
 			Endpoint string
 			Port     int
 		}
-		GPIO struct{ Buttons []struct{ Name string } }
+		GPIO      struct{ Buttons []struct{ Name string } }
+		Functions []struct{ Name string }
 	}
 	if err := yaml.Unmarshal(text, &group); err != nil {
 		return err
@@ -119,10 +132,11 @@ func (s *site) readGroup() error {
 	if len(group.Broker.Listen) == 0 || len(group.Discovery.Listen) == 0 {
 		return errors.New("the demo needs an address at broker.listen and at discovery.listen")
 	}
-	s.broker, s.discovery = group.Broker.Listen[0], group.Discovery.Listen[0]
+	s.broker, s.discovery, s.page = group.Broker.Listen[0], group.Discovery.Listen[0], group.Admin.Listen
 	if group.Cloud.Endpoint == "localhost" { // and not AWS, which a person may have tried
 		s.cloud = net.JoinHostPort("127.0.0.1", strconv.Itoa(group.Cloud.Port))
 	}
+	s.hasFunction = len(group.Functions) > 0
 	if b := group.GPIO.Buttons; len(b) > 0 {
 		s.button = b[0].Name
 	}
@@ -142,6 +156,7 @@ func (s *site) play(ctx context.Context, ps *processes) error {
 	if err := s.ready(ctx, ps); err != nil {
 		return err
 	}
+	s.tellPage()
 	if err := ps.start("gate", purple, isAnswer, s.greengate, "watch", "--config", s.file); err != nil {
 		return err
 	}
@@ -236,12 +251,20 @@ func (s *site) hint() {
 		wall = fmt.Sprintf("%s device add wall --label screen --config %s --out %s && %s",
 			s.greengate, s.file, filepath.Join(s.dir, "devices", "wall"), wall)
 	}
+	s.tellPage()
 	s.tell("try next, in a second terminal (Ctrl-C ends the demo):")
 	s.tell("  %s status --config %s", s.greengate, s.file)
 	s.tell("  %s explain --config %s --from intruder --topic %s", s.greengate, s.file, temperatureTopic)
+	if s.page != "" {
+		s.tell("  %s admin token --config %s   # who logs in with it at the page may act there", s.greengate, s.file)
+	}
 	if s.has(trafficLight) {
 		s.tell("  %s shadow get --config %s %s", s.greengate, s.file, trafficLight)
 		s.tell("  %s gpio list --config %s", s.greengate, s.file)
+	}
+	if s.hasFunction {
+		s.tell("  %s function list --config %s", s.greengate, s.file)
+		s.tell("  %s function logs --config %s car-aggregator   # it counts the green lights", s.greengate, s.file)
 	}
 	if s.button != "" {
 		s.tell("  %s gpio press --config %s %s --hold 1200ms   # a long press: the display hears it", s.greengate, s.file, s.button)
@@ -262,6 +285,13 @@ func (s *site) hint() {
 		s.tell("  %s shadow get %s --dir %s", s.iotsim, trafficLight, s.cloudDir())
 	}
 	s.tell("  %s publish --dir %s cmd/display/note 'good morning'", s.iotsim, s.cloudDir())
+}
+
+// tellPage says where the live page is.
+func (s *site) tellPage() {
+	if s.page != "" {
+		s.tell("see all of it in a browser, and click on what is refused: http://%s/", s.page)
+	}
 }
 
 func (s *site) tell(format string, args ...any) {

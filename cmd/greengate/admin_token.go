@@ -24,9 +24,10 @@ func newAdminToken(a *app) *cobra.Command {
 		Use:   "token",
 		Short: "make the token with which one may act at the status page",
 		Long: `Makes a token and prints it, this once: <data>/admin-token keeps its hash only. Who
-logs in with it at the status page may set desired states and press simulated
-inputs. A new token takes the place of the old one and ends its sessions; a running
-daemon needs no restart. Everybody who reaches the page may read without a token.`,
+logs in with it at the status page may set desired states, press simulated inputs
+and add the rows that allow refused flows. A new token takes the place of the old
+one and ends its sessions; a running daemon needs no restart. Everybody who reaches
+the page may read without a token.`,
 		Example: `  greengate admin token            make a token, or another
   greengate admin token --remove   nobody may act any more`,
 		Args: cobra.NoArgs,

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"slices"
@@ -31,8 +32,20 @@ func newPageSite(t *testing.T) (*site, string) {
 		"leds":    []map[string]any{{"name": "red", "pin": "GPIO17", "safe": "off"}},
 		"buttons": []map[string]any{{"name": "bell", "pin": "GPIO22", "topic": "home/bell"}},
 	}, "gpio")
+	s.set([]map[string]any{{"name": "sleeper", "command": []string{"/bin/sleep", "600"}, "dir": t.TempDir()}}, "functions")
 	s.rows(row{From: "sensor", Topic: "room/#", To: "display"}, row{From: "gpio:bell", Topic: "home/bell", To: "gpio:red"})
 	return s, page
+}
+
+// startPage starts the gateway, and waits until it serves its page.
+func (s *site) startPage(page string) *gateway {
+	s.t.Helper()
+	g := s.start()
+	eventually(s.t, "the page is served at "+page, func() bool {
+		c, err := net.Dial("tcp", page)
+		return err == nil && c.Close() == nil
+	})
+	return g
 }
 
 // chatter publishes allowed and refused messages, with nasty topics among them, until
@@ -63,7 +76,7 @@ func chatter(t *testing.T, s *site) {
 func TestLivePage(t *testing.T) {
 	b := openBrowser(t)
 	s, page := newPageSite(t)
-	s.start()
+	s.startPage(page)
 	token := strings.TrimSpace(s.greengate("admin", "token"))
 	s.greengate("shadow", "update", "sensor", fmt.Sprintf(`{"state":{"desired":{"mode":"eco"},"reported":{"mode":"on","text":%q}}}`, nasty))
 	chatter(t, s)
@@ -77,6 +90,7 @@ func TestLivePage(t *testing.T) {
 	b.until("a red dot", `document.querySelectorAll("#flow circle.refused").length > 0`)
 	b.shows("refused", nasty)
 	b.shows("pins", "red: off")
+	b.shows("functions", "sleeper")
 
 	b.eval(`document.querySelector("#refused button").click()`)
 	b.until("the reason of a refusal", `document.getElementById("explain").open && document.getElementById("explain-text").textContent.includes("intruder")`)
@@ -129,7 +143,7 @@ func TestMetricsOfARunningGateway(t *testing.T) {
 	s, page := newPageSite(t)
 	_, port, _ := net.SplitHostPort(page)
 	s.set("0.0.0.0:"+port, "admin", "listen")
-	s.start()
+	s.startPage(page)
 	if code := s.connect("intruder").publish("door", "open"); code != 0x87 {
 		t.Errorf("the refused message got %#x", code)
 	}
@@ -158,13 +172,59 @@ func TestMetricsOfARunningGateway(t *testing.T) {
 	}
 	for _, line := range []string{
 		`greengate_messages_refused_total{reason="no-row"} 1`, `greengate_device_connected{thing="intruder"} 1`,
-		`greengate_pin_level{pin="red",kind="led"} 0`, `greengate_store_writable{store="shadow"} 1`,
+		`greengate_pin_level{kind="led",pin="red"} 0`, `greengate_store_writable{store="shadow"} 1`,
 		`greengate_certificate_not_after_timestamp_seconds{certificate="the server certificate"} `, `greengate_config_generation 1`,
 	} {
 		if !strings.Contains(text, "\n"+line) {
 			t.Errorf("there is no %s in\n%s", line, text)
 		}
 	}
+}
+
+// A disk that takes nothing: /readyz says which store is not well, and a restart would not
+// help.
+func TestReadyzNamesTheStore(t *testing.T) {
+	s, page := newPageSite(t)
+	g := s.startPage(page)
+	sensor := s.connect("sensor")
+	get := func(path string) (int, string) {
+		t.Helper()
+		resp, err := http.Get("http://" + page + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(text)
+	}
+	report := func() {
+		if err := sensor.send("$aws/things/sensor/shadow/update", fmt.Sprintf(`{"state":{"reported":{"text":%q}}}`, strings.Repeat("x", 5000)), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.fileLimit(1)
+	report()
+	var code int
+	var text string
+	eventually(t, "/readyz names the store", func() bool {
+		code, text = get("/readyz")
+		return code == http.StatusServiceUnavailable && strings.Contains(text, `{"name":"store of shadow","ok":false,"needed":true,"problem":"`)
+	}, &text)
+	if code, text := get("/healthz"); code != http.StatusOK || !strings.Contains(text, `{"name":"store of shadow","ok":false,"needed":false`) {
+		t.Errorf("/healthz: %d %s", code, text)
+	}
+	if _, text := get("/metrics"); !strings.Contains(text, "\n"+`greengate_store_writable{store="shadow"} 0`) {
+		t.Error("the metrics do not tell")
+	}
+	g.fileLimit(math.MaxUint64)
+	eventually(t, "all is well again", func() bool {
+		report()
+		code, text = get("/readyz")
+		return code == http.StatusOK
+	}, &text)
 }
 
 // A port that the file names and that is taken keeps the gateway from starting.

@@ -1,12 +1,19 @@
 package main
 
-import "greengate/core/admin"
+import (
+	"time"
+
+	"greengate/core/admin"
+	"greengate/core/sqlite"
+	"greengate/sync/cloud"
+)
 
 // Figures that the status has not, as metrics.
 var (
 	storeCommits = &admin.Metric{Name: "greengate_store_commits_total", Counter: true, Labels: []string{"store"}, Help: "Groups of changes that a database committed."}
 	storeFailed  = &admin.Metric{Name: "greengate_store_failed_commits_total", Counter: true, Labels: []string{"store"}, Help: "Groups of changes that the disk did not take."}
 	storeTime    = &admin.Metric{Name: "greengate_store_commit_seconds_total", Counter: true, Labels: []string{"store"}, Help: "Time that the commits of a database took; divided by the commits it is their mean latency."}
+	storeLatency = &admin.Metric{Name: "greengate_store_commit_duration_seconds", Labels: []string{"store"}, Help: "How long the commits of a database took."}
 	storeWaiting = &admin.Metric{Name: "greengate_store_changes_waiting", Labels: []string{"store"}, Help: "Changes that wait for their commit."}
 	storeBytes   = &admin.Metric{Name: "greengate_store_bytes", Labels: []string{"store"}, Help: "Size of a database with its log."}
 	storeWritten = &admin.Metric{Name: "greengate_store_written_bytes_total", Counter: true, Labels: []string{"store"}, Help: "Bytes that the commits of a database wrote to the disk."}
@@ -22,6 +29,12 @@ var (
 	spoolDropped   = &admin.Metric{Name: "greengate_spool_dropped_total", Counter: true, Labels: []string{"reason"}, Help: "Messages that the spool gave up."}
 	spoolThrottled = &admin.Metric{Name: "greengate_spool_throttled_total", Counter: true, Help: "Messages that waited because the cloud, or the rate of the group file, allowed no more."}
 
+	cloudConnections = &admin.Metric{Name: "greengate_cloud_connections_total", Counter: true, Help: "Connections to the cloud that were made."}
+	cloudRoundTrip   = &admin.Metric{Name: "greengate_cloud_round_trip_seconds", Help: "Time from a message to the cloud to its acknowledgement."}
+	cloudThrottled   = &admin.Metric{Name: "greengate_cloud_throttled_total", Counter: true, Labels: []string{"reason"}, Help: "Messages and requests that the cloud sent back (quota), or that waited for a limit (rate, window, shadow-requests)."}
+
+	shadowOperations = &admin.Metric{Name: "greengate_shadow_operations_total", Counter: true, Labels: []string{"operation"}, Help: "Requests of each kind that the shadow service accepted."}
+
 	discoveryServed  = &admin.Metric{Name: "greengate_discovery_served_total", Counter: true, Help: "Discovery requests that told a device its core."}
 	discoveryRefused = &admin.Metric{Name: "greengate_discovery_refused_total", Counter: true, Labels: []string{"reason"}, Help: "Discovery connections and requests that were refused."}
 	dataServed       = &admin.Metric{Name: "greengate_data_plane_served_total", Counter: true, Labels: []string{"operation"}, Help: "Data plane requests that were carried out."}
@@ -30,9 +43,32 @@ var (
 
 // collectFigures hangs the figures of the rooms on the page.
 func (g *gateway) collectFigures() {
-	for _, source := range []func(admin.Emit){g.storeFigures, g.certificateFigures, g.spoolFigures, g.doorFigures} {
+	for _, source := range []func(admin.Emit){g.storeFigures, g.certificateFigures, g.spoolFigures, g.cloudFigures, g.shadowFigures, g.doorFigures} {
 		g.page.Collect(source)
 	}
+	g.page.CollectHistograms(g.latencies)
+}
+
+// latencies are those of what the gateway waits for: the disk and the cloud.
+func (g *gateway) latencies(emit admin.EmitHistogram) {
+	for _, st := range g.stores {
+		s := st.db.Stats()
+		emit(storeLatency, histogram(s.Commits, s.CommitTime, sqlite.CommitBounds[:], s.CommitTimes[:]), st.component)
+	}
+	if g.uplink != nil {
+		c := g.uplink.link.Counts()
+		emit(cloudRoundTrip, histogram(c.RoundTripCount, c.RoundTripTime, cloud.RoundTripBounds[:], c.RoundTrips[:]))
+	}
+}
+
+// histogram tells durations in seconds. The counters are not read at one instant, so the
+// count is that of the largest bucket at least.
+func histogram(n uint64, sum time.Duration, bounds []time.Duration, counts []uint64) admin.Histogram {
+	h := admin.Histogram{Count: max(n, counts[len(counts)-1]), Sum: sum.Seconds(), Buckets: make(map[float64]uint64, len(bounds))}
+	for i, bound := range bounds {
+		h.Buckets[bound.Seconds()] = counts[i]
+	}
+	return h
 }
 
 func (g *gateway) storeFigures(emit admin.Emit) {
@@ -50,7 +86,7 @@ func (g *gateway) storeFigures(emit admin.Emit) {
 		}
 		emit(storeWell, well, st.component)
 	}
-	emit(diskWritten, float64(processWrites("/")))
+	emit(diskWritten, float64(processWrites()))
 }
 
 func (g *gateway) certificateFigures(emit admin.Emit) {
@@ -83,6 +119,25 @@ func (g *gateway) spoolFigures(emit admin.Emit) {
 	emit(spoolThrottled, float64(st.Throttled))
 	for reason, n := range st.Dropped {
 		emit(spoolDropped, float64(n), reason)
+	}
+}
+
+func (g *gateway) cloudFigures(emit admin.Emit) {
+	if g.uplink == nil {
+		return
+	}
+	c := g.uplink.link.Counts()
+	emit(cloudConnections, float64(c.Connections))
+	for reason, n := range map[string]uint64{
+		"quota": c.Throttled.Quota, "rate": c.Throttled.Rate, "window": c.Throttled.Window, "shadow-requests": c.Throttled.Shadows,
+	} {
+		emit(cloudThrottled, float64(n), reason)
+	}
+}
+
+func (g *gateway) shadowFigures(emit admin.Emit) {
+	for operation, n := range g.shadows.Stats().Operations {
+		emit(shadowOperations, float64(n), operation)
 	}
 }
 

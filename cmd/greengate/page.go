@@ -54,6 +54,8 @@ func (g *gateway) openPage(c *configs.Config) error {
 func (g *gateway) servePage() {
 	g.page.Handle("GET /api/explain", http.HandlerFunc(g.answerExplain))
 	g.page.Handle("GET /api/shadow", http.HandlerFunc(g.answerGetShadow))
+	g.page.Handle("GET /api/allow", http.HandlerFunc(g.answerMayAllow))
+	g.page.HandleActing("POST /api/allow", http.HandlerFunc(g.answerAllow))
 	g.page.HandleActing("POST /api/shadow", http.HandlerFunc(g.answerDesire))
 	g.page.HandleActing("POST /api/gpio/press", http.HandlerFunc(g.answerPagePress))
 }
@@ -75,7 +77,7 @@ func (g *gateway) answerDesire(w http.ResponseWriter, r *http.Request) {
 	request := fmt.Appendf(nil, `{"state":{"desired":%s}}`, desired)
 	// To the end, even when the one who asked has gone: the log is to say what took place.
 	accepted, err := g.shadows.Update(context.WithoutCancel(r.Context()), thing, name, request, operator)
-	g.auditPage("shadow", "update", err, "thing", thing, "shadow", name)
+	g.auditPage(r, "shadow", "update", err, "thing", thing, "shadow", name)
 	answerShadow(w, accepted, err)
 }
 
@@ -86,7 +88,7 @@ func (g *gateway) answerPagePress(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = g.pressPin(r.Context(), p, url.Values{"hold": {"100ms"}})
 	}
-	g.auditPage("gpio", "press", err, "pin", name)
+	g.auditPage(r, "gpio", "press", err, "pin", name)
 	if err != nil {
 		admin.Refuse(w, pinCode(err), err)
 		return
@@ -98,8 +100,8 @@ func (g *gateway) answerPagePress(w http.ResponseWriter, r *http.Request) {
 }
 
 // auditPage tells the log of an act at the page, as audit does of a command.
-func (g *gateway) auditPage(component, op string, err error, about ...any) {
-	about = append([]any{"component", component, "op", op, "by", "status page"}, about...)
+func (g *gateway) auditPage(r *http.Request, component, op string, err error, about ...any) {
+	about = append([]any{"component", component, "op", op, "by", "status page", "address", r.RemoteAddr}, about...)
 	if err != nil {
 		g.log.Info("did not carry out what was asked at the status page", append(about, "err", err)...)
 		return

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 )
 
@@ -17,7 +18,11 @@ func (p *Page) guard(next http.Handler) http.Handler {
 		p.refuse(w, http.StatusForbidden, "cross-origin", errors.New("the request comes from the page of another site"))
 	}))
 	next = cross.Handler(next)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(plain http.ResponseWriter, r *http.Request) {
+		if c, ok := r.Context().Value(connKey{}).(*boundedConn); ok {
+			c.asked.Store(true)
+		}
+		w := &answerWriter{ResponseWriter: plain, tally: &p.tally}
 		h := w.Header()
 		h.Set("Content-Security-Policy", file().policy)
 		h.Set("X-Frame-Options", "DENY")
@@ -36,7 +41,7 @@ func (p *Page) guard(next http.Handler) http.Handler {
 			p.refuse(w, http.StatusRequestEntityTooLarge, "body", errors.New("the request is too large"))
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, mostBody)
+		r.Body = http.MaxBytesReader(plain, r.Body, mostBody) // it closes the connection of one who sends more
 		next.ServeHTTP(w, r)
 	})
 }
@@ -55,9 +60,35 @@ func local(host string) bool {
 
 // refuse answers and counts.
 func (p *Page) refuse(w http.ResponseWriter, code int, reason string, err error) {
+	if a, ok := w.(*answerWriter); ok {
+		a.told = true
+	}
 	p.tally.count(reason)
+	if code == http.StatusServiceUnavailable {
+		w.Header().Set("Connection", "close") // what is full is not to be held by those who wait
+	}
 	Refuse(w, code, err)
 }
+
+// answerWriter counts by their code the requests that a handler turns away: of a path that
+// is not there, of a method that it has not, of a body that makes no sense.
+type answerWriter struct {
+	http.ResponseWriter
+	tally *tally
+	told  bool // by another reason, or by this one
+}
+
+// WriteHeader counts.
+func (w *answerWriter) WriteHeader(code int) {
+	if code/100 == 4 && !w.told {
+		w.told = true
+		w.tally.count("http-" + strconv.Itoa(code))
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// Unwrap is for the deadlines of streams.
+func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // tally counts what was turned away, by a fixed set of reasons.
 type tally struct {

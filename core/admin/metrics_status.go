@@ -69,7 +69,7 @@ var (
 )
 
 // fromStatus turns the status into figures.
-func (m *metrics) fromStatus(emit Emit) {
+func (m *scrapes) fromStatus(emit Emit) {
 	s := m.page.snapshots.status()
 	emit(buildInfo, 1, s.Version, s.Group, s.Core)
 	emit(configRows, float64(s.Config.Rows))
@@ -131,7 +131,7 @@ func verdicts(l *client.Ledger, each func(verdict string, n uint64)) {
 }
 
 // routeFigures sums the rows that bear the same label.
-func (m *metrics) routeFigures(routes []client.Route, emit Emit) {
+func (m *scrapes) routeFigures(routes []client.Route, emit Emit) {
 	sums := map[string]*client.Ledger{}
 	for i := range routes {
 		r, label := &routes[i], m.rows.label(routes[i].Text)

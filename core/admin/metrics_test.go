@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
@@ -112,8 +113,8 @@ func TestMetrics(t *testing.T) {
 		`greengate_messages_total{verdict="refused"} 4`, `greengate_messages_refused_total{reason="no-row"} 4`,
 		`greengate_route_messages_total{row="{from: A, topic: \"x\\y\", to: B}",verdict="delivered"} 6`, // of both lines
 		`greengate_shadow_sync_conflicts_total 3`, `greengate_shadow_requests_rejected_total{code="409"} 2`,
-		`greengate_spool_full_forecast_seconds 60`, `greengate_cloud_connected 1`, `greengate_pin_level{pin="red",kind="led"} 1`,
-		`greengate_sensor_value{sensor="room",quantity="temperature",unit="C"} 21.5`, `greengate_faults{component="pki"} 2`,
+		`greengate_spool_full_forecast_seconds 60`, `greengate_cloud_connected 1`, `greengate_pin_level{kind="led",pin="red"} 1`,
+		`greengate_sensor_value{quantity="temperature",sensor="room",unit="C"} 21.5`, `greengate_faults{component="pki"} 2`,
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("there is no %s in\n%s", line, text)
@@ -164,6 +165,73 @@ func TestMetricsAreBounded(t *testing.T) {
 		}
 		if n := len(families["greengate_odd"].Metric); n != 4 {
 			t.Errorf("%d odd series", n)
+		}
+	}
+}
+
+// Who asks gets the format that he would have: Prometheus asks for OpenMetrics or protobuf.
+func TestMetricFormats(t *testing.T) {
+	p := newPage(t)
+	p.Register(admin.ReporterFunc(full))
+	took := &admin.Metric{Name: "greengate_took_seconds", Help: "Took.", Labels: []string{"store"}}
+	p.CollectHistograms(func(emit admin.EmitHistogram) {
+		emit(took, admin.Histogram{Count: 3, Sum: 1.5, Buckets: map[float64]uint64{0.1: 1, 1: 2}}, "spool")
+	})
+	url := open(t, p) + "/metrics"
+	for accept, want := range map[string]expfmt.FormatType{
+		"":          expfmt.TypeTextPlain,
+		"text/html": expfmt.TypeTextPlain,
+		"application/openmetrics-text;version=1.0.0":                                                 expfmt.TypeOpenMetrics,
+		"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited": expfmt.TypeProtoDelim,
+	} {
+		r, err := http.NewRequest("GET", url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", accept)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		format := expfmt.ResponseFormat(resp.Header)
+		if got := expfmt.Format(resp.Header.Get("Content-Type")).FormatType(); got != want {
+			t.Errorf("%q gets %s", accept, resp.Header.Get("Content-Type"))
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		switch {
+		case err != nil:
+			t.Error(err)
+		case want == expfmt.TypeOpenMetrics:
+			if !strings.HasSuffix(string(body), "\n# EOF\n") || !strings.Contains(string(body), `greengate_took_seconds_bucket{store="spool",le="0.1"} 1`) {
+				t.Errorf("%q gets\n%s", accept, body)
+			}
+		default:
+			from, found := expfmt.NewDecoder(bytes.NewReader(body), format), false
+			for f := new(dto.MetricFamily); from.Decode(f) == nil; f = new(dto.MetricFamily) {
+				found = found || f.GetName() == "greengate_took_seconds" && f.Metric[0].Histogram.GetSampleCount() == 3
+			}
+			if !found {
+				t.Errorf("%q gets\n%q", accept, body)
+			}
+		}
+	}
+}
+
+// A source that is wrong spoils its own figures, not those of the others, and is logged.
+func TestBrokenSource(t *testing.T) {
+	var log bytes.Buffer
+	p := newPage(t, func(o *admin.PageOptions) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	p.Collect(func(admin.Emit) { panic("broken") })
+	few := &admin.Metric{Name: "greengate_few", Help: "Few.", Labels: []string{"name"}}
+	p.Collect(func(emit admin.Emit) { emit(few, 1); emit(few, 2, "good") })
+	_, text := get(t, open(t, p)+"/metrics")
+	if !strings.Contains(text, `greengate_few{name="good"} 2`) || !strings.Contains(text, "greengate_devices 0") {
+		t.Errorf("the others are not told:\n%s", text)
+	}
+	for _, want := range []string{"broken", "greengate_few"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log does not tell of %s:\n%s", want, &log)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"greengate/core/admin/client"
@@ -27,7 +28,7 @@ type Page struct {
 	mux       *http.ServeMux
 	snapshots snapshots
 	checks    []check
-	metrics   metrics
+	metrics   scrapes
 	viewers   viewers
 	sessions  sessions
 	tally     tally // of what was turned away
@@ -69,7 +70,7 @@ func NewPage(o PageOptions) *Page {
 	p := &Page{o: o, log: o.Log.With("component", "admin"), mux: http.NewServeMux(), plain: loopback(o.Listen)}
 	p.tally.counts = map[string]uint64{}
 	p.viewers.init(p)
-	p.metrics.page, p.metrics.busy = p, make(chan struct{}, mostScrapes)
+	p.metrics.init(p)
 	p.mux.HandleFunc("GET /{$}", p.serveFile)
 	p.mux.HandleFunc("GET /metrics", p.metrics.serve)
 	p.mux.HandleFunc("GET /healthz", p.healthz)
@@ -186,11 +187,20 @@ func (p *Page) server(ctx context.Context) *http.Server {
 		ReadHeaderTimeout: headTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHeader,
 		ErrorLog:    slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx }, // a stream ends when the daemon does
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if secure, ok := c.(*tls.Conn); ok {
+				c = secure.NetConn()
+			}
+			return context.WithValue(ctx, connKey{}, c)
+		},
 	}
 }
 
+// connKey is under what the context of a request has its connection.
+type connKey struct{}
+
 func (p *Page) serve(s *http.Server, l net.Listener) error {
-	bounded := &boundedListener{Listener: l, room: make(chan struct{}, mostConnections), full: func() { p.tally.count("connections") }}
+	bounded := &boundedListener{Listener: l, room: make(chan struct{}, mostConnections), count: p.tally.count}
 	if p.plain {
 		return s.Serve(bounded)
 	}
@@ -210,8 +220,8 @@ func loopback(listen string) bool {
 // boundedListener closes the connections for which it has no room.
 type boundedListener struct {
 	net.Listener
-	room chan struct{}
-	full func()
+	room  chan struct{}
+	count func(reason string)
 }
 
 // Accept returns the next connection that has room.
@@ -223,16 +233,26 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		}
 		select {
 		case l.room <- struct{}{}:
-			return &boundedConn{Conn: conn, leave: sync.OnceFunc(func() { <-l.room })}, nil
+			c := &boundedConn{Conn: conn}
+			c.leave = sync.OnceFunc(func() {
+				if !c.asked.Load() {
+					l.count("no-request")
+				}
+				<-l.room
+			})
+			return c, nil
 		default:
-			l.full()
+			l.count("connections")
 			_ = conn.Close() // there is nobody to tell
 		}
 	}
 }
 
+// boundedConn counts when it ends without a request that could be read: it said nothing
+// for too long, was cut off in the middle, or spoke no HTTP or TLS.
 type boundedConn struct {
 	net.Conn
+	asked atomic.Bool
 	leave func()
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"greengate/core/admin"
 	"greengate/core/admin/client"
@@ -201,6 +202,50 @@ func TestOversizedRequests(t *testing.T) {
 }
 
 // Everywhere but on loopback there is TLS, and the cookie goes over nothing else.
+// Whatever nonsense comes to the door is answered, or cut off, and counted.
+func TestTurnedAwayIsCounted(t *testing.T) {
+	url, _, _, _ := actingPage(t)
+	const head = " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+	for _, c := range []struct{ sent, answer, reason string }{
+		{"GET /none" + head + "\r\n", "HTTP/1.1 404", "http-404"},
+		{"GET /api/status/%2e%2e/%2e%2e/etc/passwd" + head + "\r\n", "HTTP/1.1 404", "http-404"},
+		{"GET /../../etc/passwd" + head + "\r\n", "HTTP/1.1 307", ""}, // to /etc/passwd, which is not there
+		{"POST /metrics" + head + "Content-Length: 0\r\n\r\n", "HTTP/1.1 405", "http-405"},
+		{"POST /api/login" + head + "Content-Type: application/json\r\nContent-Length: 1\r\n\r\n{", "HTTP/1.1 400", "login"},
+		{"POST /api/act" + head + "Content-Length: 0\r\n\r\n", "HTTP/1.1 401", "session"},
+		{"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", "HTTP/1.1 421", "host"},
+		{"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "HTTP/1.1 400", "no-request"}, // TLS
+		{"GET /" + strings.Repeat("x", 40_000) + head + "\r\n", "HTTP/1.1 431", "no-request"},
+	} {
+		before := turnedAway(t, url)
+		if line := raw(t, url, c.sent); !strings.HasPrefix(line, c.answer) {
+			t.Errorf("%.60q: %q, want %s", c.sent, line, c.answer)
+		}
+		if c.reason == "" {
+			continue
+		}
+		for end := time.Now().Add(5 * time.Second); turnedAway(t, url)[c.reason] != before[c.reason]+1; { // when the connection has ended
+			if time.Now().After(end) {
+				t.Errorf("%.60q: %v, before %v, want one more of %s", c.sent, turnedAway(t, url), before, c.reason)
+				break
+			}
+		}
+	}
+}
+
+// turnedAway are the counts of what was.
+func turnedAway(t *testing.T, url string) map[string]float64 {
+	t.Helper()
+	_, text := get(t, url+"/metrics")
+	counts := map[string]float64{}
+	if family := read(t, text)["greengate_admin_refused_total"]; family != nil {
+		for _, m := range family.Metric {
+			counts[m.Label[0].GetValue()] = m.Counter.GetValue()
+		}
+	}
+	return counts
+}
+
 func TestOutsideLoopbackIsTLS(t *testing.T) {
 	helper := httptest.NewUnstartedServer(nil)
 	helper.StartTLS()

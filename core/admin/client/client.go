@@ -55,7 +55,10 @@ type Event struct {
 	To      string    `json:"to"` // empty when no row allowed the message
 	Bytes   int       `json:"bytes"`
 	Reason  string    `json:"reason,omitempty"`
-	Dropped int64     `json:"-"`
+	// The payload, if it was asked for: as it stands if it is a text, else as base64.
+	Payload *string `json:"payload,omitempty"`
+	Base64  string  `json:"payload_base64,omitempty"`
+	Dropped int64   `json:"-"`
 }
 
 type lost struct {

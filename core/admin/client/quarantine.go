@@ -8,17 +8,18 @@ import (
 )
 
 // Quarantined says which messages in quarantine are meant: those of Seqs, or those whose
-// topic matches Topic, or all.
+// topic matches Topic, or those of a function, or all.
 type Quarantined struct {
-	Seqs  []int64 `json:"seqs,omitempty"`
-	Topic string  `json:"topic,omitempty"` // a topic filter
-	All   bool    `json:"all,omitempty"`
+	Seqs     []int64 `json:"seqs,omitempty"`
+	Topic    string  `json:"topic,omitempty"`    // a topic filter
+	Function string  `json:"function,omitempty"` // not of the spool
+	All      bool    `json:"all,omitempty"`
 }
 
 // Requeued is the answer of `greengate spool requeue --json`, and of discard.
 type Requeued struct {
 	Messages int `json:"messages"`
-	// NoRow is how many stay, since no row leads them to the cloud any more.
+	// NoRow is how many stay, since no row leads them there any more.
 	NoRow int `json:"no_row"`
 }
 

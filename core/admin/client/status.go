@@ -9,23 +9,24 @@ import (
 // contract with the outside: keys may be added, none may change or go. Lists
 // are never null.
 type Status struct {
-	Group         string    `json:"group"`
-	Core          string    `json:"core"` // thing name of the gateway
-	Version       string    `json:"version"`
-	UptimeSeconds int64     `json:"uptime_seconds"`
-	Config        Config    `json:"config"`
-	Cloud         Cloud     `json:"cloud"`
-	Devices       []Device  `json:"devices"`
-	Spool         Spool     `json:"spool"`
-	Ledger        Ledger    `json:"ledger"`
-	Routes        []Route   `json:"routes"`   // rows that were used
-	Refusals      []Reason  `json:"refusals"` // messages refused, by reason
-	Drops         []Reason  `json:"drops"`    // messages dropped, by reason
-	Listeners     []Address `json:"listeners"`
-	Shadows       Shadows   `json:"shadows"`
-	GPIO          []Pin     `json:"gpio"`
-	Writes        Writes    `json:"writes"`
-	Faults        []Fault   `json:"faults"` // what is wrong now; empty when all is well
+	Group         string     `json:"group"`
+	Core          string     `json:"core"` // thing name of the gateway
+	Version       string     `json:"version"`
+	UptimeSeconds int64      `json:"uptime_seconds"`
+	Config        Config     `json:"config"`
+	Cloud         Cloud      `json:"cloud"`
+	Devices       []Device   `json:"devices"`
+	Spool         Spool      `json:"spool"`
+	Ledger        Ledger     `json:"ledger"`
+	Routes        []Route    `json:"routes"`   // rows that were used
+	Refusals      []Reason   `json:"refusals"` // messages refused, by reason
+	Drops         []Reason   `json:"drops"`    // messages dropped, by reason
+	Listeners     []Address  `json:"listeners"`
+	Shadows       Shadows    `json:"shadows"`
+	GPIO          []Pin      `json:"gpio"`
+	Functions     []Function `json:"functions"`
+	Writes        Writes     `json:"writes"`
+	Faults        []Fault    `json:"faults"` // what is wrong now; empty when all is well
 }
 
 // Config tells which table is in force.
@@ -179,6 +180,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 		p.Shadows.Rejected = map[string]uint64{}
 	}
 	p.GPIO = notNil(p.GPIO)
+	p.Functions = notNil(p.Functions)
 	p.Writes.By = notNil(p.Writes.By)
 	p.Faults = notNil(p.Faults)
 	return json.Marshal(p)

@@ -13,6 +13,7 @@ type WatchFilter struct {
 	From    []string
 	To      []string
 	Verdict []string
+	Payload bool // events tell the payload, too
 }
 
 // Query is the filter as the control socket gets it.
@@ -20,6 +21,9 @@ func (f WatchFilter) Query() url.Values {
 	q := url.Values{}
 	if f.Topic != "" {
 		q.Set("topic", f.Topic)
+	}
+	if f.Payload {
+		q.Set("payload", "true")
 	}
 	for key, list := range map[string][]string{"from": f.From, "to": f.To, "verdict": f.Verdict} {
 		if len(list) > 0 {
@@ -31,7 +35,7 @@ func (f WatchFilter) Query() url.Values {
 
 // ReadWatchFilter reads what Query has written.
 func ReadWatchFilter(q url.Values) WatchFilter {
-	return WatchFilter{Topic: q.Get("topic"), From: q["from"], To: q["to"], Verdict: q["verdict"]}
+	return WatchFilter{Topic: q.Get("topic"), From: q["from"], To: q["to"], Verdict: q["verdict"], Payload: q.Get("payload") == "true"}
 }
 
 // Keeps tells whether the filter lets an event through, its topic aside.

@@ -30,7 +30,7 @@ var rooms = map[string][]string{
 		"subscriptions", "localshadow", "gpio", "functions", "discovery",
 		"sync/cloud", "sync/telemetry", "sync/shadows", "sync/fleet",
 	},
-	"configs/greengrassv1": {"configs"},
+	"configs/greengrassv1": {"configs", "core/message", "subscriptions", "functions"},
 
 	"core/message":      {},
 	"core/router":       {"core/message"},
@@ -78,6 +78,7 @@ var doors = map[string]string{
 	"github.com/mattn/go-sqlite3":  "core/sqlite",
 	"periph.io/x":                  "gpio",
 	"github.com/eclipse/paho":      "sync/cloud",
+	"github.com/prometheus":        "core/admin",
 }
 
 // demo is the one package that may also speak MQTT with paho: it is somebody

@@ -57,12 +57,13 @@ var (
 		"shadow get": shadowNames, "shadow update": shadowNames, "shadow delete": shadowNames, "shadow list": shadowNames,
 		"shadow history": shadowNames, "shadow diff": shadowNames, "shadow revert": shadowNames,
 		"gpio set": pinNames, "gpio press": pinNames, "gpio identify": pinNames,
-		"function logs": functionNames, "function invoke": functionNames,
+		"function logs": functionNames, "function invoke": functionNames, "function test": functionNames, "function quarantine": functionNames,
 	}
 	flagNames = map[string]map[string]names{
-		"explain":    {"from": endpointNames, "to": endpointNames},
-		"watch":      {"from": endpointNames, "to": endpointNames, "verdict": func(*configs.Config) []string { return verdicts }},
-		"device add": {"label": labelNames},
+		"explain":          {"from": endpointNames, "to": endpointNames},
+		"watch":            {"from": endpointNames, "to": endpointNames, "verdict": func(*configs.Config) []string { return verdicts }},
+		"device add":       {"label": labelNames},
+		"function requeue": {"function": functionNames}, "function discard": {"function": functionNames},
 	}
 )
 

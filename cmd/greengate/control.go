@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/base64"
 	"net/http"
+	"unicode/utf8"
 
 	"greengate/core/admin"
 	"greengate/core/admin/client"
@@ -13,7 +15,7 @@ import (
 func (g *gateway) serveAdmin() {
 	for _, report := range []admin.ReporterFunc{
 		g.reportSite, g.reportDevices, g.reportLedger, g.reportRoutes, g.reportListeners,
-		g.reportShadows, g.reportPins, g.reportFaults, g.reportStores, g.reportWrites,
+		g.reportShadows, g.reportPins, g.reportFunctions, g.reportFaults, g.reportStores, g.reportWrites,
 	} {
 		g.admin.Register(report)
 	}
@@ -22,10 +24,11 @@ func (g *gateway) serveAdmin() {
 	g.admin.Handle("GET /v1/goroutines", http.HandlerFunc(g.answerGoroutines))
 	g.admin.Handle("POST /v1/plan", http.HandlerFunc(g.answerPlan))
 	g.admin.Handle("GET /v1/explain", http.HandlerFunc(g.answerExplain))
-	g.admin.Handle("GET /v1/watch", admin.WatchHandler(g.subscribe))
+	g.admin.Handle("GET /v1/watch", http.HandlerFunc(g.answerWatch))
 	g.serveShadowCommands()
 	g.servePinCommands()
 	g.serveSpoolCommands()
+	g.serveFunctionCommands()
 	g.serveLearnCommands()
 }
 
@@ -58,8 +61,31 @@ func (g *gateway) answerExplain(w http.ResponseWriter, r *http.Request) {
 	admin.Answer(w, http.StatusOK, e)
 }
 
+func (g *gateway) answerWatch(w http.ResponseWriter, r *http.Request) {
+	subscribe := g.subscribe
+	if client.ReadWatchFilter(r.URL.Query()).Payload {
+		subscribe = func(filter string, deliver func(client.Event)) (func(), error) {
+			return g.subscribeTo(filter, func(e router.Event) {
+				told := event(e)
+				if payload := e.Message.Payload; utf8.Valid(payload) {
+					text := string(payload)
+					told.Payload = &text
+				} else {
+					told.Base64 = base64.StdEncoding.EncodeToString(payload)
+				}
+				deliver(told)
+			})
+		}
+	}
+	admin.WatchHandler(subscribe).ServeHTTP(w, r)
+}
+
 // subscribe attaches a watcher to the router.
 func (g *gateway) subscribe(filter string, deliver func(client.Event)) (cancel func(), err error) {
+	return g.subscribeTo(filter, func(e router.Event) { deliver(event(e)) })
+}
+
+func (g *gateway) subscribeTo(filter string, deliver func(router.Event)) (cancel func(), err error) {
 	if filter != "" {
 		if err := message.CheckFilter(filter); err != nil {
 			return nil, err
@@ -69,11 +95,16 @@ func (g *gateway) subscribe(filter string, deliver func(client.Event)) (cancel f
 		if e.From == probeEnd || filter != "" && !message.Match(filter, e.Topic) {
 			return
 		}
-		deliver(client.Event{
-			Time: e.Time, Verdict: e.Verdict.String(), Reason: string(e.Reason),
-			From: e.From.String(), Topic: e.Topic, To: target(e.To), Bytes: e.Bytes,
-		})
+		deliver(e)
 	}), nil
+}
+
+// event is what became of a message in the words of the control socket.
+func event(e router.Event) client.Event {
+	return client.Event{
+		Time: e.Time, Verdict: e.Verdict.String(), Reason: string(e.Reason),
+		From: e.From.String(), Topic: e.Topic, To: target(e.To), Bytes: e.Bytes,
+	}
 }
 
 // target names an endpoint; empty when there is none.

@@ -17,16 +17,22 @@ import (
 // maxQuarantineRequest bounds the words of a request, in bytes.
 const maxQuarantineRequest = 1 << 20
 
-// quarantineRequest reads which messages are meant.
-func quarantineRequest(w http.ResponseWriter, r *http.Request) (meant func(*telemetry.Record) bool, err error) {
-	var which client.Quarantined
+// quarantined reads the words of a request.
+func quarantined(w http.ResponseWriter, r *http.Request) (which client.Quarantined, err error) {
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxQuarantineRequest)).Decode(&which); err != nil {
-		return nil, fmt.Errorf("read which messages are meant: %w", err)
+		return which, fmt.Errorf("read which messages are meant: %w", err)
 	}
 	if which.Topic != "" {
-		if err := message.CheckFilter(which.Topic); err != nil {
-			return nil, err
-		}
+		err = message.CheckFilter(which.Topic)
+	}
+	return which, err
+}
+
+// quarantineRequest reads which messages are meant.
+func quarantineRequest(w http.ResponseWriter, r *http.Request) (meant func(*telemetry.Record) bool, err error) {
+	which, err := quarantined(w, r)
+	if err != nil {
+		return nil, err
 	}
 	return func(m *telemetry.Record) bool {
 		return which.All || slices.Contains(which.Seqs, m.Seq) || which.Topic != "" && message.Match(which.Topic, m.Topic)

@@ -14,14 +14,15 @@ import (
 	"greengate/localshadow"
 )
 
-// newDataPlane makes the data plane: the REST API of AWS IoT, through the same
+// newDataPlane makes a data plane: the REST API of AWS IoT, through the same
 // gate as all else.
-func (g *gateway) newDataPlane() (*dataplane.Handler, error) {
+func (g *gateway) newDataPlane(limits dataplane.Limits) (*dataplane.Handler, error) {
 	return dataplane.New(dataplane.Options{
 		Publish:  g.publishData,
 		Shadows:  dataShadows{g},
 		Retained: dataRetained{g},
 		Note:     func(reason string) { g.router.Note(router.Refused, router.Reason(reason)) },
+		Limits:   limits,
 		Log:      g.log,
 	})
 }
@@ -38,27 +39,43 @@ var errUnavailable = &dataplane.Error{Status: http.StatusServiceUnavailable, Typ
 
 // publishData sends a message of the data plane through the gate.
 func (g *gateway) publishData(ctx context.Context, from message.Endpoint, m *message.Message) (allowed bool, err error) {
-	port := g.router.Port(from)
+	allowed, receipt, err := g.sendData(g.router.Port(from), m)
+	if err == nil && m.QoS > 0 {
+		err = untilSafe(ctx, receipt)
+	}
+	return allowed, err
+}
+
+// sendData sends a message through the gate. The receipt is nil when it is safe.
+func (g *gateway) sendData(port *router.Port, m *message.Message) (allowed bool, receipt *router.Receipt, err error) {
 	way, err := port.Route([]byte(m.Topic), message.CheckTopic)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
-	receipt := g.broker.Publish(port, m, way)
+	receipt = g.broker.Publish(port, m, way)
 	port.Flush()
-	if !way.Allowed || receipt == nil || m.QoS == 0 {
-		return way.Allowed, nil
+	if !way.Allowed {
+		receipt = nil
+	}
+	return way.Allowed, receipt, nil
+}
+
+// untilSafe waits until a message is safe.
+func untilSafe(ctx context.Context, receipt *router.Receipt) error {
+	if receipt == nil {
+		return nil
 	}
 	safe := make(chan struct{})
 	receipt.Then(func() { close(safe) })
 	select {
 	case <-safe:
 	case <-ctx.Done():
-		return true, ctx.Err()
+		return ctx.Err()
 	}
 	if receipt.Failed() {
-		return true, errUnavailable
+		return errUnavailable
 	}
-	return true, nil
+	return nil
 }
 
 // dataShadows are the shadows as the data plane may use them: a request is

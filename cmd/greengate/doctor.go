@@ -41,8 +41,8 @@ func newDoctor(a *app) *cobra.Command {
 		Use:   "doctor",
 		Short: "look for what is wrong with this machine and this site, and say what to do",
 		Long: `Looks at the group file, the daemon, the clock, the disk and the wear of the card,
-the ports, rights and groups, certificates and their ends, the cloud, and the
-databases. It changes nothing, and needs no running daemon. Run it as the user of the
+the ports, rights and groups, certificates and their ends, the cloud, the databases,
+and what closes functions in. It changes nothing, and needs no running daemon. Run it as the user of the
 daemon or as root: others may not see all.
 
 Exit codes: 0 all is well, 1 something is wrong.`,
@@ -82,7 +82,7 @@ func (a *app) examine(ctx context.Context) *diagnosis {
 	d.checkDaemon(a)
 	for _, check := range []func(){
 		d.checkClock, d.checkDisk, d.checkCard, d.checkRights, d.checkPorts, d.checkPins,
-		d.checkCertificates, d.checkCloud, d.checkStores,
+		d.checkCertificates, d.checkCloud, d.checkStores, d.checkFunctions,
 	} {
 		if d.config != nil && ctx.Err() == nil {
 			check()

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -19,7 +20,8 @@ import (
 
 // browser is a Chromium with one page.
 type browser struct {
-	t       *testing.T
+	t       testing.TB
+	stop    func()
 	to      io.Writer
 	answers chan browserAnswer
 	last    int
@@ -37,10 +39,22 @@ type browserAnswer struct {
 // openBrowser starts Chromium until the test ends, or skips the test.
 func openBrowser(t *testing.T) *browser {
 	t.Helper()
-	program, err := exec.LookPath("chromium")
-	if err != nil {
+	program := findBrowser()
+	if program == "" {
 		t.Skip("there is no chromium here: `cmd/demo/setup.sh browser` installs Debian's")
 	}
+	return startBrowser(t, program)
+}
+
+// findBrowser returns the program; empty when there is none.
+func findBrowser() string {
+	program, _ := exec.LookPath("chromium")
+	return program
+}
+
+// startBrowser starts a command that becomes Chromium.
+func startBrowser(t testing.TB, command ...string) *browser {
+	t.Helper()
 	downR, downW, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -50,9 +64,9 @@ func openBrowser(t *testing.T) *browser {
 		t.Fatal(err)
 	}
 	// The sandbox needs rights that root in a container has not; the page is our own.
-	cmd := exec.Command(program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+	cmd := exec.Command(command[0], append(command[1:], "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
 		"--hide-scrollbars", "--no-first-run", "--user-data-dir="+filepath.Join(t.TempDir(), "browser"),
-		"--remote-debugging-pipe", "--ignore-certificate-errors", "about:blank")
+		"--remote-debugging-pipe", "--ignore-certificate-errors", "about:blank")...)
 	cmd.ExtraFiles = []*os.File{downR, upW} // 3 and 4
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -60,12 +74,13 @@ func openBrowser(t *testing.T) *browser {
 	}
 	_, _ = downR.Close(), upW.Close()
 	b := &browser{t: t, to: downW, answers: make(chan browserAnswer, 64)}
-	t.Cleanup(func() {
+	b.stop = sync.OnceFunc(func() {
 		_ = downW.Close()
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // its own group
 		_ = cmd.Wait()
 		_ = upR.Close()
 	})
+	t.Cleanup(b.stop)
 	go b.read(upR)
 	var target struct{ TargetID string }
 	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
@@ -137,7 +152,7 @@ func (b *browser) until(what, script string) {
 // shows waits until the element shows the text.
 func (b *browser) shows(id, text string) {
 	b.t.Helper()
-	b.until(fmt.Sprintf("%q in #%s", text, id), fmt.Sprintf("document.getElementById(%q).textContent.includes(%q)", id, text))
+	b.until(fmt.Sprintf("%q in #%s", text, id), fmt.Sprintf("(document.getElementById(%q)?.textContent || '').includes(%q)", id, text))
 }
 
 func (b *browser) size(width, height int, phone bool) {

@@ -29,7 +29,13 @@ type gateway struct {
 // live as long as the test, and end with code 0 on SIGTERM.
 func (s *site) start() *gateway {
 	s.t.Helper()
-	g := &gateway{site: s, cmd: s.prepare("run"), log: new(buffer), gone: make(chan struct{})}
+	return s.startBy(s.prepare("run"))
+}
+
+// startBy is start by another command.
+func (s *site) startBy(run *exec.Cmd) *gateway {
+	s.t.Helper()
+	g := &gateway{site: s, cmd: run, log: new(buffer), gone: make(chan struct{})}
 	g.cmd.Stdout, g.cmd.Stderr = g.log, g.log
 	// A test that is killed must not leave a gateway behind.
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -198,7 +204,7 @@ func (g *gateway) connected(thing string) bool {
 
 // eventually waits until done says yes. seen, if given, is printed if it never
 // does.
-func eventually(t *testing.T, what string, done func() bool, seen ...any) {
+func eventually(t testing.TB, what string, done func() bool, seen ...any) {
 	t.Helper()
 	limit := time.After(patience)
 	for !done() {

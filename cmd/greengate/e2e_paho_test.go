@@ -184,7 +184,7 @@ func TestSessionResumes(t *testing.T) {
 	}
 }
 
-func await[T any](t *testing.T, what string, from <-chan T) T {
+func await[T any](t testing.TB, what string, from <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-from:

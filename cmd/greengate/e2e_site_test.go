@@ -224,6 +224,7 @@ type row struct {
 	Shadow   string   `yaml:"shadow,omitempty"`
 	May      []string `yaml:"may,omitempty,flow"`
 	Priority string   `yaml:"priority,omitempty"`
+	Durable  bool     `yaml:"durable,omitempty"`
 }
 
 // rows makes the table of the file consist of these.

@@ -12,8 +12,13 @@ import (
 var examples = map[string]string{
 	"init": `greengate init mysite                              # makes mysite/group.yaml, pki/ and data/
 greengate init mysite --group home --core homepi_Core`,
-	"run":    `greengate run --config mysite/group.yaml`,
-	"reload": `greengate reload      # as kill -HUP does, and tells the faults of the file here`,
+	"import": `greengate import greengrass-v1 saved/ --out mysite`,
+	"import greengrass-v1": `greengate import greengrass-v1 group.json devices.json subscriptions.json --out mysite
+greengate import greengrass-v1 /greengrass --fold --out mysite           # config.json, certificates, all that is there
+greengate import greengrass-v1 template.yaml --set CoreName=home_Core --out mysite`,
+	"import greengrass-v2": `greengate import greengrass-v2 deployment.json associated.json /greengrass/v2/config --out mysite`,
+	"run":                  `greengate run --config mysite/group.yaml`,
+	"reload":               `greengate reload      # as kill -HUP does, and tells the faults of the file here`,
 	"check": `greengate check                           # every fault, with line and column
 greengate check --lint                    # and what is legal but hardly meant
 greengate check --print                   # what is in force where the file is silent`,
@@ -78,10 +83,15 @@ echo '{"state":{"desired":{"property":null}}}' | greengate shadow update GG_Traf
 	"admin":           `greengate admin token`,
 	"function":        `greengate function list`,
 	"function list":   `greengate function list`,
-	"function logs":   `greengate function logs car-aggregator`,
-	"function invoke": `greengate function invoke car-aggregator --event event.json`,
-	"schema":          `greengate schema > group.schema.json`,
-	"version":         `greengate version`,
+	"function logs":   "greengate function logs car-aggregator\ngreengate function logs car-aggregator --follow -n 0",
+	"function invoke": "greengate function invoke car-aggregator --event event.json\necho '{\"n\": 1}' | greengate function invoke car-aggregator --event - --topic test/n",
+	"function test": `greengate watch --json --payload --to function:car-aggregator > seen.jsonl
+greengate function test car-aggregator --message seen.jsonl`,
+	"function quarantine": "greengate function quarantine\ngreengate function quarantine car-aggregator --json",
+	"function requeue":    "greengate function requeue 17 18\ngreengate function requeue --function car-aggregator",
+	"function discard":    `greengate function discard --all`,
+	"schema":              `greengate schema > group.schema.json`,
+	"version":             `greengate version`,
 }
 
 // addExamples gives every command its examples and the completion of its names.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -36,6 +37,7 @@ type gateway struct {
 	level   *slog.LevelVar
 	started time.Time
 	unlock  func() // of the data folder
+	backOff *backOff
 
 	router        *router.Router
 	authority     *pki.Authority
@@ -50,6 +52,7 @@ type gateway struct {
 	shadows       *localshadow.Service
 	pins          *gpio.Bank
 	uplink        *uplink // nil: no cloud
+	functions     *host
 	sessionDB     *sqlite.Kept
 	broker        *broker.Broker
 	learn         *subscriptions.Recorder
@@ -83,18 +86,25 @@ type inForce struct {
 
 // openGateway makes everything that can fail before the gateway serves: it
 // takes the data folder, reads keys and binds every listener. The error is an
-// inputError when the set-up is wrong. Close gives back what Run has not.
-func openGateway(c *configs.Config, log *slog.Logger, level *slog.LevelVar) (*gateway, error) {
+// inputError when the set-up is wrong, and that of ctx when it has ended before
+// there was a gateway. Close gives back what Run has not.
+func openGateway(ctx context.Context, c *configs.Config, log *slog.Logger, level *slog.LevelVar) (*gateway, error) {
 	g := &gateway{begun: c, log: log, level: level, started: time.Now(), said: map[string]bool{}}
 	g.notify = newNotifier(log)
 	g.router = router.New(log)
 	for _, step := range []func(*configs.Config) error{
-		g.openPins, g.openData, g.openIdentities, g.openTable, g.openShadows, g.bindPins,
+		g.openPins, g.openData,
+		// With the pins at their safe levels, and before anything that may fail again.
+		func(*configs.Config) error { return g.backOff.wait(ctx) },
+		g.openIdentities, g.openTable, g.openShadows, g.bindPins,
 		// The control socket before the ports: who finds these open can ask for
 		// the status.
-		g.openUplink, g.openAdmin, g.openBroker, g.openLearn, g.openDiscovery, g.openPage,
+		g.openUplink, g.openFunctions, g.openAdmin, g.openBroker, g.openLearn, g.openDiscovery, g.openPage, g.collectFunctions,
 	} {
 		if err := step(c); err != nil {
+			if g.backOff != nil && (errors.As(err, new(inputError)) || ctx.Err() != nil) {
+				g.backOff.forget()
+			}
 			g.close()
 			return nil, err
 		}
@@ -112,6 +122,7 @@ func (g *gateway) openData(c *configs.Config) error {
 		return err
 	}
 	g.unlock = unlock
+	g.backOff = newBackOff(c.Data, g.notify, g.log)
 	removeCopies(c.Data)
 	return nil
 }
@@ -175,7 +186,7 @@ func (g *gateway) openBroker(c *configs.Config) (err error) {
 }
 
 func (g *gateway) openDiscovery(c *configs.Config) (err error) {
-	if g.data, err = g.newDataPlane(); err != nil {
+	if g.data, err = g.newDataPlane(dataplane.Limits{}); err != nil {
 		return err
 	}
 	g.discovery, err = discovery.New(discovery.Options{
@@ -191,7 +202,7 @@ func (g *gateway) openDiscovery(c *configs.Config) (err error) {
 
 func (g *gateway) openAdmin(c *configs.Config) error {
 	g.expiry = g.newExpiry()
-	g.writes = newWriteBudget("/", g.writtenBytes)
+	g.writes = newWriteBudget(c.Data, processWrites, g.writtenBytes, time.Now, g.log)
 	g.admin = admin.New(c.Socket(), g.log)
 	g.serveAdmin()
 	return g.admin.Listen()
@@ -202,6 +213,7 @@ func (g *gateway) openAdmin(c *configs.Config) error {
 // last.
 func (g *gateway) Run(ctx context.Context) error {
 	var all lifecycle.Group
+	all.Add("write budget", g.writes) // it ends last, when all is written
 	all.Add("control socket", g.admin)
 	all.Add("shadow store", g.shadowDB)
 	all.Add("shadows", g.shadows)
@@ -212,16 +224,18 @@ func (g *gateway) Run(ctx context.Context) error {
 		all.Add("shadow sync", g.uplink.sync)
 		all.Add("cloud", g.uplink.link)
 	}
+	all.Add("function store", g.functions.db)
 	all.Add("session store", g.sessionDB)
 	all.Add("server certificate", g.server)
 	all.Add("certificates", g.expiry)
-	all.Add("write budget", g.writes)
 	all.Add("broker", g.broker)
 	all.Add("learn", g.learn)
 	all.Add("discovery", g.discovery)
 	if g.page != nil {
 		all.Add("status page", g.page)
 	}
+	// They publish through all that stands above, and end before it.
+	all.Add("functions", g.functions)
 	all.Add("readiness", lifecycle.Func(func(context.Context) error {
 		giveBackMemory()
 		g.log.Info("greengate is ready", g.addresses()...)
@@ -229,10 +243,12 @@ func (g *gateway) Run(ctx context.Context) error {
 		return nil
 	}))
 	all.Add("heartbeat", g.newHeartbeat())
+	all.Add("back-off", g.backOff)
 	defer context.AfterFunc(ctx, g.notify.stopping)()
 	if err := all.Run(ctx); err != nil {
 		return err
 	}
+	g.backOff.forget()
 	g.log.Info("greengate has ended")
 	return nil
 }
@@ -277,11 +293,19 @@ func pkiDevices(c *configs.Config) []pki.Device {
 // coreARN names the core as AWS does. Without a cloud the region and the
 // account are made up: devices compare the name at most with itself.
 func coreARN(c *configs.Config) string {
-	region := "us-east-1"
-	if c.Cloud != nil {
-		region = cmp.Or(awsRegion(c.Cloud.Endpoint), region)
+	return "arn:aws:iot:" + region(c) + ":" + account + ":thing/" + c.Core
+}
+
+// account stands for the account of AWS, which a group file does not name.
+const account = "000000000000"
+
+// region is that of the cloud; without one a region that exists.
+func region(c *configs.Config) string {
+	const otherwise = "us-east-1"
+	if c.Cloud == nil {
+		return otherwise
 	}
-	return "arn:aws:iot:" + region + ":000000000000:thing/" + c.Core
+	return cmp.Or(awsRegion(c.Cloud.Endpoint), otherwise)
 }
 
 // port returns the port of the first address, or that of MQTT over TLS.

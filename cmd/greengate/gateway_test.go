@@ -85,7 +85,7 @@ func (h *house) run() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.gateway, err = openGateway(c, slog.New(slog.DiscardHandler), new(slog.LevelVar))
+	h.gateway, err = openGateway(h.t.Context(), c, slog.New(slog.DiscardHandler), new(slog.LevelVar))
 	if err != nil {
 		h.t.Fatal(err)
 	}

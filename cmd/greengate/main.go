@@ -19,6 +19,7 @@ import (
 	"syscall"
 
 	"greengate/core/admin/client"
+	"greengate/functions/sandbox"
 )
 
 // The exit codes of every command.
@@ -30,6 +31,9 @@ const (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == sandbox.LaunchCommand {
+		sandbox.LaunchMain() // this process becomes a function
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	trapSignals(cancel)
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}

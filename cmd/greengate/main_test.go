@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -14,10 +15,15 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"greengate/core/admin/client"
+	"greengate/functions/sandbox"
 )
 
-// TestMain lets the scripts call this program as `greengate`.
+// TestMain lets the scripts call this program as `greengate`, which is its own launcher
+// of functions.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == sandbox.LaunchCommand {
+		sandbox.LaunchMain()
+	}
 	testscript.Main(m, map[string]func(){"greengate": main})
 }
 

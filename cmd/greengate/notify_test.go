@@ -18,6 +18,7 @@ import (
 // serviceManager is systemd as the daemon sees it: a socket that takes what it says.
 type serviceManager struct {
 	t    *testing.T
+	path string
 	said chan string
 }
 
@@ -27,7 +28,7 @@ func newServiceManager(t *testing.T, watchdog string) *serviceManager {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &serviceManager{t, make(chan string, 10000)}
+	m := &serviceManager{t, path, make(chan string, 10000)}
 	go func() {
 		for buf := make([]byte, 4096); ; {
 			n, err := conn.Read(buf)

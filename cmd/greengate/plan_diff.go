@@ -46,7 +46,6 @@ func compare(now, next state) (*client.Plan, error) {
 	for _, w := range next.config.Warnings {
 		p.Notes = append(p.Notes, w.Error())
 	}
-	p.Notes = append(p.Notes, next.config.Unserved()...)
 	return p, nil
 }
 

@@ -55,7 +55,13 @@ func (g *gateway) take(old *configs.Config) (*configs.Config, error) {
 	if err := g.identities.Load(pkiDevices(c)); err != nil {
 		return nil, err
 	}
+	// What the new rows lead to must be there; what the old ones lead to may go, since a
+	// file whose rows name a function that is gone is none.
+	if err := g.functions.manager.Apply(c.Functions); err != nil {
+		return nil, err
+	}
 	g.putInForce(c, table)
+	g.functions.recheck()
 	g.discovery.Update(c.Discovery)
 	if err := g.server.SetNames(serverNames(c)); err != nil {
 		// The old certificate serves on, and the room tries again by itself.
@@ -140,8 +146,7 @@ func (g *gateway) tellWaiting() {
 	}
 }
 
-// tellWarnings says what the file may hold but its author hardly meant, and
-// what of it this version does not serve; each once.
+// tellWarnings says what the file may hold but its author hardly meant; each once.
 func (g *gateway) tellWarnings(c *configs.Config) {
 	say := func(text string) {
 		if !g.said[text] {
@@ -151,8 +156,5 @@ func (g *gateway) tellWarnings(c *configs.Config) {
 	}
 	for _, w := range c.Warnings {
 		say(w.Error())
-	}
-	for _, text := range c.Unserved() {
-		say(text)
 	}
 }

@@ -31,7 +31,7 @@ Start with:  greengate init mysite  and  greengate run --config mysite/group.yam
 		"the group `file`; also $GREENGATE_CONFIG")
 	root.AddCommand(
 		newInit(a), newRun(a), newReload(a), newCheck(a), newPlan(a), newApply(a), newDoctor(a), newBackup(a), newRestore(a), newBundle(a), newDevice(a), newStatus(a),
-		newExplain(a), newWatch(a), newLearn(a), newShadow(a), newGPIO(a), newSpool(a), newCloud(a), newAdmin(a), newSchema(a), newVersion(a),
+		newExplain(a), newWatch(a), newLearn(a), newShadow(a), newGPIO(a), newSpool(a), newFunction(a), newCloud(a), newAdmin(a), newImport(a), newSchema(a), newVersion(a),
 		newManual(),
 	)
 	addExamples(a, root)

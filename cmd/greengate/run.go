@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -39,7 +40,10 @@ func (a *app) run(ctx context.Context) error {
 	if limit := limitMemory("/"); limit > 0 {
 		log.Info("memory is limited by the service manager", "component", "gateway", "bytes", limit)
 	}
-	g, err := openGateway(c, log, level)
+	g, err := openGateway(ctx, c, log, level)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil // it was to end before it had begun
+	}
 	if err != nil {
 		return err
 	}

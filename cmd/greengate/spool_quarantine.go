@@ -20,7 +20,7 @@ func newSpoolRequeue(a *app) *cobra.Command {
 was wrong is mended: the policy, for example. SEQ is the number in the first column
 of ` + "`greengate spool list`" + `. They go by the rows in force, and wait without a ttl;
 what is not taken this time comes to quarantine again.`,
-	}, (*client.Client).RequeueSpool, func(n client.Requeued) string {
+	}, "greengate spool list", new(string), (*client.Client).RequeueSpool, func(n client.Requeued) string {
 		words := counted(int64(n.Messages), "message") + " put back"
 		if n.NoRow > 0 {
 			words += fmt.Sprintf("; %d stay, since no row leads them to the cloud any more", n.NoRow)
@@ -35,13 +35,15 @@ func newSpoolDiscard(a *app) *cobra.Command {
 		Short: "delete messages in quarantine",
 		Long: `Deletes messages that the cloud did not take. SEQ is the number in the first column
 of ` + "`greengate spool list`" + `; ` + "`greengate spool export`" + ` saves them before.`,
-	}, (*client.Client).DiscardSpool, func(n client.Requeued) string {
+	}, "greengate spool list", new(string), (*client.Client).DiscardSpool, func(n client.Requeued) string {
 		return counted(int64(n.Messages), "message") + " deleted"
 	})
 }
 
 // quarantineCommand is a command for the messages in quarantine that its arguments name.
-func quarantineCommand(a *app, cmd *cobra.Command, ask func(*client.Client, context.Context, client.Quarantined) (client.Requeued, error), words func(client.Requeued) string) *cobra.Command {
+// list is the command that tells their numbers; function is that of calls, which no
+// message of the spool has.
+func quarantineCommand(a *app, cmd *cobra.Command, list string, function *string, ask func(*client.Client, context.Context, client.Quarantined) (client.Requeued, error), words func(client.Requeued) string) *cobra.Command {
 	var which client.Quarantined
 	cmd.Flags().StringVar(&which.Topic, "topic", "", "those whose topic matches the `filter`")
 	cmd.Flags().BoolVar(&which.All, "all", false, "all in quarantine")
@@ -54,6 +56,10 @@ func quarantineCommand(a *app, cmd *cobra.Command, ask func(*client.Client, cont
 		if which.All {
 			ways++
 		}
+		which.Function = *function
+		if which.Function != "" {
+			ways++
+		}
 		if ways != 1 {
 			return errors.New("say which messages: their numbers, or --topic FILTER, or --all")
 		}
@@ -63,7 +69,7 @@ func quarantineCommand(a *app, cmd *cobra.Command, ask func(*client.Client, cont
 		for _, arg := range args {
 			seq, err := strconv.ParseInt(arg, 10, 64)
 			if err != nil || seq < 1 {
-				return badInput("%q is no number of a message (the first column of `greengate spool list`)", arg)
+				return badInput("%q is no number of a message (the first column of `%s`)", arg, list)
 			}
 			which.Seqs = append(which.Seqs, seq)
 		}

@@ -69,6 +69,9 @@ func writeStatus(out io.Writer, s *client.Status) error {
 	if err := writePins(out, s.GPIO); err != nil {
 		return err
 	}
+	if err := writeFunctions(out, s.Functions); err != nil {
+		return err
+	}
 	return writeFaults(out, s.Faults)
 }
 

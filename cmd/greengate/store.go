@@ -9,6 +9,7 @@ import (
 	"greengate/core/admin/client"
 	"greengate/core/broker"
 	"greengate/core/sqlite"
+	"greengate/functions"
 	"greengate/localshadow"
 	"greengate/sync/telemetry"
 )
@@ -26,9 +27,10 @@ var schemas = map[string]struct {
 	migrations fs.FS
 	mend       func(*sqlite.Tx) error // makes right what must not go back although the rows did
 }{
-	"shadows.db":  {localshadow.Migrations(), localshadow.Mend},
-	"sessions.db": {broker.Migrations(), broker.Mend},
-	"spool.db":    {telemetry.Migrations(), telemetry.Mend},
+	"shadows.db":   {localshadow.Migrations(), localshadow.Mend},
+	"sessions.db":  {broker.Migrations(), broker.Mend},
+	"spool.db":     {telemetry.Migrations(), telemetry.Mend},
+	"functions.db": {functions.Migrations(), nil},
 }
 
 // openStore opens a database of the data folder, which it restores when it is damaged.

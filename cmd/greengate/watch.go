@@ -32,9 +32,13 @@ Colours are for a terminal only, and not with NO_COLOR.`,
 	cmd.Flags().StringSliceVar(&f.To, "to", nil, "only messages for these `endpoints`; - is for those that have no target")
 	cmd.Flags().StringSliceVar(&f.Verdict, "verdict", nil, "only these `verdicts`: "+strings.Join(verdicts, ", "))
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
+	cmd.Flags().BoolVar(&f.Payload, "payload", false, "with --json: the payloads too, so that messages can be kept and played to a function")
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		if err := checkWatch(&f); err != nil {
 			return inputError{err}
+		}
+		if f.Payload && !*asJSON {
+			return badInput("--payload needs --json: a payload has no place in a line for people")
 		}
 		daemon, err := a.daemon()
 		if err != nil {

@@ -2,33 +2,105 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"greengate/core/admin/client"
 )
 
+// writesName is the file in the data folder by which the counts of a day outlive a
+// restart.
+const writesName = "writes.json"
+
+// saveEvery is how often that is written: after a crash the counts of so much time
+// are missing. It costs a card a megabyte in two days, which is counted, too.
+const saveEvery = time.Hour
+
 // writeBudget counts what the gateway writes to the disk in a day, which is what an
 // SD card lives from. The kernel counts for the process, the stores for
 // themselves; both count from the start, so each day begins with their figures.
 type writeBudget struct {
-	root   string // of the file system: "/", or that of a test
-	stores func() map[string]int64
+	file   string
+	whole  func() int64            // what the process has written
+	stores func() map[string]int64 // what each store has
 	now    func() time.Time
+	log    *slog.Logger
 
 	mu    sync.Mutex
-	since time.Time        // guarded by mu: the start, or the last midnight
-	all   int64            // guarded by mu: of the process, at that time
-	by    map[string]int64 // guarded by mu: of the stores, at that time
+	since time.Time        // guarded by mu: the first start of the day, or its midnight
+	all   int64            // guarded by mu: of the process, at that time; negative: as much before its start
+	by    map[string]int64 // guarded by mu: of the stores, likewise
 }
 
-func newWriteBudget(root string, stores func() map[string]int64) *writeBudget {
-	return &writeBudget{root: root, stores: stores, now: time.Now, since: time.Now()}
+func newWriteBudget(data string, whole func() int64, stores func() map[string]int64, now func() time.Time, log *slog.Logger) *writeBudget {
+	w := &writeBudget{
+		file: filepath.Join(data, writesName), whole: whole, stores: stores, now: now, since: now(),
+		by: map[string]int64{}, log: log.With("component", "write budget"),
+	}
+	w.load()
+	return w
+}
+
+// savedWrites is what the file has.
+type savedWrites struct {
+	Since time.Time        `json:"since"`
+	Bytes int64            `json:"bytes"`
+	By    map[string]int64 `json:"by"`
+}
+
+// load takes up the counts of an earlier run of the same day.
+func (w *writeBudget) load() {
+	text, err := os.ReadFile(w.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	var saved savedWrites
+	if err == nil {
+		err = json.Unmarshal(text, &saved)
+	}
+	if err != nil {
+		w.log.Warn("what was written today before this start is not known", "err", err)
+		return
+	}
+	if w.isOver(saved.Since) {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.since, w.all = saved.Since, -saved.Bytes
+	for component, n := range saved.By {
+		w.by[component] = -n
+	}
+}
+
+// save writes the counts down, for the next run. They need not be on the disk at
+// once.
+func (w *writeBudget) save() {
+	w.mu.Lock()
+	saved := savedWrites{Since: w.since, Bytes: w.whole() - w.all, By: map[string]int64{}}
+	for component, n := range w.stores() {
+		saved.By[component] = n - w.by[component]
+	}
+	w.mu.Unlock()
+	text, err := json.Marshal(saved)
+	if err == nil {
+		err = os.WriteFile(w.file+".new", text, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(w.file+".new", w.file)
+	}
+	if err != nil {
+		w.log.Warn("what was written today will not be known after the next start", "err", err)
+	}
 }
 
 // writtenBytes is what the commits of each store wrote.
@@ -45,10 +117,15 @@ func (g *gateway) writtenBytes() map[string]int64 {
 func (w *writeBudget) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
+	save := time.NewTicker(saveEvery)
+	defer save.Stop()
+	defer w.save()
 	for {
 		select {
 		case <-tick.C:
 			w.turn()
+		case <-save.C:
+			w.save()
 		case <-ctx.Done():
 			return nil
 		}
@@ -57,29 +134,30 @@ func (w *writeBudget) Run(ctx context.Context) error {
 
 // turn begins a new day, if there is one.
 func (w *writeBudget) turn() {
-	now := w.now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	// Round takes the monotonic clock away: the days of a person are meant.
-	if y, m, d := now.Date(); w.since.Round(0).Before(time.Date(y, m, d, 0, 0, 0, 0, now.Location())) {
-		w.since, w.all, w.by = now, processWrites(w.root), w.stores()
+	if w.isOver(w.since) {
+		w.since, w.all, w.by = w.now(), w.whole(), w.stores()
 	}
 }
 
-// processWrites is how many bytes this process has caused to be written to disks
-// (proc(5), /proc/pid/io); 0 when the kernel does not count.
-func processWrites(root string) int64 {
-	text, err := os.ReadFile(filepath.Join(root, "proc/self/io"))
-	if err != nil {
+// isOver tells whether the day of t has ended. A clock that was set back ends none.
+func (w *writeBudget) isOver(t time.Time) bool {
+	y, m, d := w.now().Date()
+	// Round takes the monotonic clock away: the days of a person are meant.
+	return t.Round(0).Before(time.Date(y, m, d, 0, 0, 0, 0, w.now().Location()))
+}
+
+// processWrites is how many bytes this process has caused to be written to disks,
+// in blocks of 512 (getrusage(2), ru_oublock); 0 when the kernel does not count.
+// The same figure in /proc/self/io cannot be read by a process that has closed
+// itself to others, as one with functions does.
+func processWrites() int64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0
 	}
-	for line := range strings.Lines(string(text)) {
-		if digits, ok := strings.CutPrefix(line, "write_bytes: "); ok {
-			n, _ := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
-			return n
-		}
-	}
-	return 0
+	return int64(u.Oublock) * 512
 }
 
 func (g *gateway) reportWrites(s *client.Status) {
@@ -87,7 +165,7 @@ func (g *gateway) reportWrites(s *client.Status) {
 	w.turn()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s.Writes = client.Writes{Since: w.since, Bytes: processWrites(w.root) - w.all}
+	s.Writes = client.Writes{Since: w.since, Bytes: w.whole() - w.all}
 	rest := s.Writes.Bytes
 	now := w.stores()
 	for _, st := range g.stores { // in their order

@@ -105,6 +105,7 @@ func init() {
 }
 
 func fork([]string) {
+	_, _ = unix.Setsid() // away from its group, if it may
 	for {
 		if _, err := actInChild("fork again"); err != nil {
 			time.Sleep(time.Millisecond)
@@ -113,13 +114,11 @@ func fork([]string) {
 }
 
 func eatMemory([]string) {
-	var all [][]byte
-	for {
-		block := make([]byte, 1<<20)
-		for i := range block {
-			block[i] = byte(i)
+	for all := [][]byte{}; ; {
+		all = append(all, make([]byte, 1<<20))
+		for i := range all[len(all)-1] {
+			all[len(all)-1][i] = byte(i)
 		}
-		all = append(all, block)
 	}
 }
 

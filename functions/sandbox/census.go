@@ -6,16 +6,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-
-	"golang.org/x/sys/unix"
 )
 
 // resident is a process as /proc tells it.
 type resident struct {
-	parent, session int
-	threads         int
-	zombie          bool
+	parent, group int
+	threads       int
+	zombie        bool
 }
 
 // census reads who is there. One that ends meanwhile is left out.
@@ -50,7 +47,7 @@ func lookAt(pid int) (resident, bool) {
 	}
 	number := func(i int) int { n, _ := strconv.Atoi(string(fields[i])); return n }
 	state := fields[0][0]
-	return resident{parent: number(1), session: number(3), threads: number(17), zombie: state == 'Z' || state == 'X'}, true
+	return resident{parent: number(1), group: number(2), threads: number(17), zombie: state == 'Z' || state == 'X'}, true
 }
 
 // footprint is the memory of a process that is not a file's: what no other
@@ -74,57 +71,8 @@ func statusNumber(text []byte, key string) int64 {
 	return 0
 }
 
-// strays are processes whose parent has ended and whose function is therefore
-// not known. As their reaper (PR_SET_CHILD_SUBREAPER) this process gets them as
-// children. It is used only where neither a control group nor a namespace holds
-// a function together.
-type strays struct {
-	mu      sync.Mutex
-	filters int64        // how many this process has itself
-	zombies map[int]int  // seen so often, and nobody has waited for them
-	mine    map[int]bool // killed by us: ours to wait for
-}
-
-func newStrays() *strays {
-	status, _ := os.ReadFile("/proc/self/status")
-	return &strays{filters: statusNumber(status, "Seccomp_filters:"), zombies: map[int]int{}, mine: map[int]bool{}}
-}
-
-// patience is after how many looks a zombie is nobody else's: who starts a
-// process waits for it at once.
-const patience = 10
-
-// sweep kills the strays among our children, and takes leave of them. known are
-// processes of which somebody else takes care.
-func (s *strays) sweep(all map[int]resident, known func(pid int) bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	self := os.Getpid()
-	for pid, r := range all {
-		if r.parent != self || known(pid) {
-			continue
-		}
-		if r.zombie {
-			if s.zombies[pid]++; s.mine[pid] || s.zombies[pid] > patience {
-				_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil)
-			}
-			continue
-		}
-		// Our own other children, if there are any, have no filter more than we.
-		if status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status"); err == nil && statusNumber(status, "Seccomp_filters:") > s.filters {
-			s.mine[pid] = true
-			_ = unix.Kill(pid, unix.SIGKILL)
-		}
-	}
-	for pid := range s.zombies {
-		if !all[pid].zombie {
-			delete(s.zombies, pid)
-			delete(s.mine, pid)
-		}
-	}
-}
-
-// family are the descendants of a process with itself, and those of its session.
+// family are a process with its descendants, and those of its group, which none
+// can leave where a group is all that holds them together.
 func family(all map[int]resident, head int) (pids []int) {
 	children := map[int][]int{}
 	for pid, r := range all {
@@ -143,7 +91,7 @@ func family(all map[int]resident, head int) (pids []int) {
 	}
 	add(head)
 	for pid, r := range all {
-		if r.session == head {
+		if r.group == head {
 			add(pid)
 		}
 	}

@@ -43,6 +43,9 @@ type order struct {
 	Seccomp   bool
 	Gateway   int // process and group that no signal may reach
 	Group     int
+	// Together: only its group of processes holds a tree together, so that
+	// none must leave it.
+	Together bool
 	// Uncounted: no control group counts the memory, so that what cannot be
 	// seen in /proc must not be had.
 	Uncounted bool

@@ -195,7 +195,7 @@ func TestNothingLeaks(t *testing.T) {
 		if said, _ := run(t, s, site.actor(t, "show descriptors")); !strings.Contains(said, "0 /dev/null") || strings.Contains(said, "/etc/passwd") {
 			t.Errorf("the descriptors are\n%s", said)
 		}
-		if said, _ := run(t, s, site.actor(t, "show environment")); strings.Contains(said, "NOTIFY_SOCKET") || strings.Count(said, "\n") != 3 {
+		if said, _ := run(t, s, site.actor(t, "show environment")); strings.Contains(said, "NOTIFY_SOCKET") || strings.Count(said, "\n") != 4 {
 			t.Errorf("the environment is\n%s", said)
 		}
 	})

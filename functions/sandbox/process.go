@@ -20,6 +20,9 @@ type Process struct {
 	alone   bool          // it has a process namespace, which ends with it
 	done    chan struct{} // closed when exit is there
 
+	mu     sync.Mutex
+	reaped bool // guarded by mu
+
 	broke limit // that this side has ended it for; attend reads it when watch is over
 	exit  Exit
 }
@@ -45,32 +48,22 @@ func (p *Process) Wait() Exit {
 
 // Kill ends the whole tree, at once. Wait tells when it is over.
 func (p *Process) Kill() {
-	select {
-	case <-p.done:
-		return
-	default:
-	}
-	if p.cgroup != nil {
-		p.cgroup.kill()
-	}
-	_ = p.process.Kill()
-	if p.cgroup == nil && !p.alone {
-		p.killFamily()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		p.killTree()
 	}
 }
 
-// killFamily ends what belongs to it by descent or session, until a look finds
-// nobody; who forks faster than that is a stray, and found by the next sweep.
-func (p *Process) killFamily() {
-	for range 100 {
-		pids := p.tree()
-		if len(pids) == 0 {
-			return
-		}
-		for _, pid := range pids {
-			_ = unix.Kill(pid, unix.SIGKILL)
-		}
+// killTree ends all of it at one stroke: none can fork out of it meanwhile.
+func (p *Process) killTree() {
+	if p.cgroup != nil {
+		p.cgroup.kill()
 	}
+	if !p.alone {
+		_ = unix.Kill(-p.Pid(), unix.SIGKILL)
+	}
+	_ = p.process.Kill() // and with the first process its namespace
 }
 
 // tree are the living processes that belong to it.
@@ -94,7 +87,7 @@ func (p *Process) Owns(pid int) bool {
 		if !there {
 			return false
 		}
-		if r.parent == p.Pid() || r.session == p.Pid() {
+		if r.parent == p.Pid() || r.group == p.Pid() {
 			return true
 		}
 		next = r.parent
@@ -126,9 +119,16 @@ func (p *Process) attend() {
 	if p.watched() {
 		watching.Go(func() { p.watch(over) })
 	}
-	state, err := p.process.Wait()
+	// What it has left behind ends before its number can be another's.
+	for unix.Waitid(unix.P_PID, p.Pid(), nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
 	close(over)
 	watching.Wait()
+	p.mu.Lock()
+	p.killTree()
+	state, err := p.process.Wait()
+	p.reaped = true // from here on its number may be another's
+	p.mu.Unlock()
 	exit := Exit{Err: err}
 	if err == nil {
 		status, _ := state.Sys().(syscall.WaitStatus)
@@ -137,14 +137,9 @@ func (p *Process) attend() {
 			exit.Code, exit.Signal = 0, status.Signal()
 		}
 	}
-	switch {
-	case p.cgroup != nil:
-		p.cgroup.kill()
+	if p.cgroup != nil {
 		exit.OOM = p.cgroup.memory && p.cgroup.starved()
 		p.cgroup.remove()
-	case !p.alone:
-		p.killFamily()
-		p.s.sweep(census())
 	}
 	exit.OOM = exit.OOM || p.broke == memoryLimit
 	exit.Limit = p.spec.Memory
@@ -152,7 +147,6 @@ func (p *Process) attend() {
 		exit.Processes = p.spec.Processes
 	}
 	p.exit = exit
-	p.s.forget(p)
 	close(p.done)
 }
 
@@ -194,21 +188,16 @@ func (p *Process) watch(over <-chan struct{}) {
 	}
 }
 
-// look counts the memory and the threads of the tree.
+// look counts the memory and the threads of the tree. Of one that has too many
+// processes it does not look at each.
 func (p *Process) look() (used int64, threads int) {
-	if p.cgroup != nil {
-		for _, pid := range p.cgroup.pids() {
-			r, _ := lookAt(pid)
-			used, threads = used+footprint(pid), threads+r.threads
-		}
-		return used, threads
+	pids := p.tree()
+	if len(pids) > p.spec.Processes {
+		return 0, len(pids)
 	}
-	all := census()
-	for _, pid := range family(all, p.Pid()) {
-		used, threads = used+footprint(pid), threads+all[pid].threads
-	}
-	if !p.alone {
-		p.s.sweep(all)
+	for _, pid := range pids {
+		r, _ := lookAt(pid)
+		used, threads = used+footprint(pid), threads+r.threads
 	}
 	return used, threads
 }

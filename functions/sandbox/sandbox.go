@@ -10,8 +10,10 @@
 //   - processes: a process namespace, or Landlock's scope (Linux 6.12), or
 //     seccomp, which keeps signals from the gateway only.
 //   - sockets, the kernel's insides: seccomp.
-//   - memory, number of processes, the end of the whole tree: a control group
-//     (v2) of its own; without, limits are kept by watching /proc.
+//   - memory, number of processes: a control group (v2) of its own; without,
+//     limits are kept by watching /proc.
+//   - the end of the whole tree: its control group, its process namespace, or
+//     else a group of processes that none can leave.
 //
 // What is missing is told by Confinement, for a person.
 //
@@ -84,16 +86,12 @@ type Sandbox struct {
 	log       *slog.Logger
 	means     means
 	hierarchy *hierarchy // nil: no control groups for us
-	strays    *strays    // nil: there can be none
 
 	confinement Confinement
 
 	prepare  func() error // finds the means, once
 	start    sync.Once
 	requests chan func()
-
-	mu        sync.Mutex
-	processes map[int]*Process // by number
 }
 
 // means is what a launcher is to use.
@@ -113,7 +111,7 @@ func New(o Options) (*Sandbox, error) {
 
 // build makes a Sandbox of the given means, as far as they can be had.
 func build(o Options, have means) *Sandbox {
-	s := &Sandbox{program: o.Program, log: o.Log, means: have, requests: make(chan func()), processes: map[int]*Process{}}
+	s := &Sandbox{program: o.Program, log: o.Log, means: have, requests: make(chan func())}
 	if s.program == "" {
 		s.program = "/proc/self/exe"
 	}
@@ -135,7 +133,7 @@ func (s *Sandbox) Confinement() Confinement {
 }
 
 // findMeans finds out what of the means this machine has, and makes this
-// process what they need: alone in its control group, or the reaper of strays.
+// process what they need: alone in its control group, or closed to others.
 func (s *Sandbox) findMeans() error {
 	noGroups, noNamespace := errNotDelegated, error(nil)
 	if s.means.cgroup {
@@ -169,12 +167,6 @@ func (s *Sandbox) guard() error {
 			return fmt.Errorf("close this process to others: %w", err)
 		}
 	}
-	if s.hierarchy == nil {
-		s.strays = newStrays()
-		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-			return fmt.Errorf("become the reaper of strays: %w", err)
-		}
-	}
 	return nil
 }
 
@@ -188,27 +180,4 @@ func (s *Sandbox) rehearse() error {
 		return errors.New(exit.String())
 	}
 	return nil
-}
-
-// sweep ends strays, where there can be any.
-func (s *Sandbox) sweep(all map[int]resident) {
-	if s.strays == nil {
-		return
-	}
-	s.mu.Lock()
-	known := map[int]bool{}
-	for head := range s.processes {
-		known[head] = true
-		for _, pid := range family(all, head) {
-			known[pid] = true
-		}
-	}
-	s.mu.Unlock()
-	s.strays.sweep(all, func(pid int) bool { return known[pid] })
-}
-
-func (s *Sandbox) forget(p *Process) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.processes, p.Pid())
 }

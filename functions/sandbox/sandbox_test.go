@@ -95,7 +95,7 @@ func newSite(t *testing.T) site {
 // spec is that of a function of the site that runs a program.
 func (s site) spec(command ...string) Spec {
 	return Spec{Name: "car", Command: command, Dir: s.function, Scratch: s.scratch, Memory: 256 << 20,
-		Env:    []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + s.scratch, "TMPDIR=" + s.scratch},
+		Env:    []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + s.scratch, "TMPDIR=" + s.scratch, "GORACE=atexit_sleep_ms=0"},
 		Hidden: []string{filepath.Join(s.dir, "etc"), s.data}}
 }
 

@@ -191,6 +191,9 @@ func conditions(o *order) []conditional {
 	if o.Uncounted {
 		list = append(list, refuse("memfd_create")) // memory that no process shows
 	}
+	if o.Together {
+		list = append(list, refuse("setsid"), refuse("setpgid"))
+	}
 	if o.Namespace {
 		return list // it sees no process but its own
 	}

@@ -90,6 +90,7 @@ func (s *Sandbox) order(spec *Spec) (*order, error) {
 		Namespace: s.means.namespace, UserSpace: s.means.namespace && !s.means.privileged,
 		Landlock: s.means.landlock, Seccomp: s.means.seccomp,
 		Gateway: os.Getpid(), Group: group,
+		Together:  s.hierarchy == nil && !s.means.namespace,
 		Uncounted: s.hierarchy == nil || !s.hierarchy.memory,
 		Rehearse:  len(spec.Command) == 0,
 	}, nil
@@ -111,9 +112,6 @@ func (s *Sandbox) launch(ctx context.Context, spec *Spec, o *order) (*Process, e
 		}
 		return nil, fmt.Errorf("start the launcher: %w", err)
 	}
-	s.mu.Lock()
-	s.processes[p.Pid()] = p
-	s.mu.Unlock()
 	go p.attend()
 	if err := p.await(ctx, answer, o.Rehearse); err != nil {
 		p.Kill()

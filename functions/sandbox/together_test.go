@@ -138,7 +138,7 @@ func TestGatewayKilled(t *testing.T) {
 // alive tells whether a process is there, or one of its children.
 func alive(all map[int]resident, head int, children bool) bool {
 	for pid, r := range all {
-		if !r.zombie && (pid == head || children && r.session == head) {
+		if !r.zombie && (pid == head || children && r.group == head) {
 			return true
 		}
 	}

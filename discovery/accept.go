@@ -59,16 +59,25 @@ func (s *Server) accept(ctx, hard context.Context, l net.Listener) {
 			pause = 0
 			s.log.Info("accepts discovery connections again", "address", l.Addr().String())
 		}
+		asked, ok := s.newcomers.enter(conn.RemoteAddr(), s.limits.newcomers)
+		if !ok {
+			conn.Close()
+			<-slots
+			s.stats.refuse(refusal{reason: reasonTooMany, remote: conn.RemoteAddr().String(), err: errTooMany})
+			continue
+		}
 		conns.Go(func() {
 			defer func() { <-slots }()
-			s.serve(ctx, hard, conn, roomy)
+			defer asked()
+			s.serve(ctx, hard, conn, asked, roomy)
 		})
 	}
 }
 
 // serve runs the handshake of one connection and then, by ALPN, hands it to the
-// broker or answers HTTP on it.
-func (s *Server) serve(ctx, hard context.Context, raw net.Conn, roomy func() bool) {
+// broker or answers HTTP on it. asked is to be called when it is no newcomer any
+// more.
+func (s *Server) serve(ctx, hard context.Context, raw net.Conn, asked func(), roomy func() bool) {
 	conn := tls.Server(raw, s.tls)
 	raw.SetDeadline(time.Now().Add(s.limits.handshake))
 	if err := conn.HandshakeContext(ctx); err != nil {
@@ -78,10 +87,11 @@ func (s *Server) serve(ctx, hard context.Context, raw net.Conn, roomy func() boo
 	}
 	raw.SetDeadline(time.Time{})
 	if speaksMQTT(conn.ConnectionState().NegotiatedProtocol) {
+		asked() // from here on it is the broker that waits, and counts
 		go s.o.MQTT(conn)
 		return
 	}
-	s.converse(ctx, hard, conn, roomy)
+	s.converse(ctx, hard, conn, asked, roomy)
 }
 
 // refuseHandshake records why there is no connection. Who speaks HTTP without

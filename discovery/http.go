@@ -65,8 +65,9 @@ type badRequest struct {
 
 func (b *badRequest) Error() string { return b.message }
 
-// converse answers requests until one side has had enough. It closes conn.
-func (s *Server) converse(ctx, hard context.Context, conn *tls.Conn, roomy func() bool) {
+// converse answers requests until one side has had enough, and calls asked when the
+// first has come. It closes conn.
+func (s *Server) converse(ctx, hard context.Context, conn *tls.Conn, asked func(), roomy func() bool) {
 	defer conn.Close()
 	defer context.AfterFunc(hard, func() { conn.NetConn().Close() })()
 	source := &tap{conn: conn}
@@ -87,6 +88,7 @@ func (s *Server) converse(ctx, hard context.Context, conn *tls.Conn, roomy func(
 			s.lost(conn, err)
 			return
 		default:
+			asked()
 			c.answer(base, w, r)
 		}
 		w.closes = w.closes || ctx.Err() != nil || !roomy()

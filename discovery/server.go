@@ -63,6 +63,7 @@ type limits struct {
 	write     time.Duration // for one answer
 	shutdown  time.Duration // for requests at work when Run's context ends
 	conns     int           // connections per listener that are not MQTT; more wait in the kernel's queue
+	newcomers int           // connections per address that have not sent their first request; more are closed
 	headSize  int64         // bytes of a request head
 }
 
@@ -74,6 +75,7 @@ var defaultLimits = limits{
 	write:     10 * time.Second,
 	shutdown:  5 * time.Second,
 	conns:     256,
+	newcomers: 64,
 	headSize:  16 << 10,
 }
 
@@ -85,6 +87,7 @@ type Server struct {
 	hosts     atomic.Pointer[[]string]
 	announcer *announcer
 	stats     *tally
+	newcomers *newcomers
 	log       *slog.Logger
 
 	mu        sync.Mutex // guards listeners
@@ -103,7 +106,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("discovery cannot advertise the MQTT port %d (1 to 65535)", o.MQTTPort)
 	}
 	log := o.Log.With("component", "discovery")
-	s := &Server{o: o, limits: defaultLimits, tls: serverTLS(o.TLS), stats: newTally(log), log: log}
+	s := &Server{o: o, limits: defaultLimits, tls: serverTLS(o.TLS), stats: newTally(log), newcomers: newNewcomers(), log: log}
 	s.announcer = newAnnouncer(announcement{group: o.Group, core: o.CoreARN}, log)
 	s.Update(o.Config)
 	return s, nil

@@ -7,10 +7,11 @@
 #
 #   TESTVM_MACHINE  gpio: the one with pins; without it the one in which power is cut
 #   TESTVM_ACCEL    tcg (default): emulates the processor, which works everywhere; or kvm
+#   TESTVM_CMDLINE  more for the kernel's command line
 #   TESTVM_TIMEOUT  after so many seconds the machine is switched off (default 300)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-[ -d "${1:-}" ] || { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2 && exit 125; }
+[ -d "${1:-}" ] || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2 && exit 125; }
 folder=$1
 shift
 cache=$("$here/${TESTVM_MACHINE:+$TESTVM_MACHINE/}setup.sh") || exit 125
@@ -39,7 +40,7 @@ clock="tsc=reliable clocksource=hpet"
 timeout --foreground "${TESTVM_TIMEOUT:-300}" qemu-system-x86_64 "${accel[@]}" -smp 1 -m 768 \
 	-nodefaults -no-user-config -display none -no-reboot \
 	-kernel "$cache/kernel" -initrd "$work/initrd" \
-	-append "console=ttyS1 quiet loglevel=4 panic=-1 mitigations=off $clock random.trust_cpu=on cryptomgr.notests nokaslr" \
+	-append "console=ttyS1 quiet loglevel=4 panic=-1 mitigations=off $clock random.trust_cpu=on cryptomgr.notests nokaslr ${TESTVM_CMDLINE:-}" \
 	-device virtio-rng-pci -serial stdio -serial "file:$work/kernel.log" "$@" </dev/null &
 qemu=$!
 ended=0

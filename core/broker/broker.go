@@ -63,15 +63,12 @@ type Broker struct {
 
 	listeners []net.Listener
 	open      sync.WaitGroup // connections, until their end is through
-	pending   chan struct{}  // places for connections without CONNECT
+	arrivals  arrivals
 
 	mu       sync.Mutex
 	sessions map[string]*session // by thing
 	conns    map[*conn]struct{}  // all, from the handshake on
 }
-
-// maxPending bounds the connections that have not sent their CONNECT.
-const maxPending = 1024
 
 // New makes a broker, with the sessions and retained messages that a former
 // process has left, and registers it as the target of all devices. It starts
@@ -84,7 +81,7 @@ func New(o Options) (*Broker, error) {
 		tls:        o.TLS,
 		log:        o.Log.With("component", "broker"),
 		feeds:      o.Feeds,
-		pending:    make(chan struct{}, maxPending),
+		arrivals:   arrivals{of: map[string]int{}},
 		sessions:   map[string]*session{},
 		conns:      map[*conn]struct{}{},
 	}
@@ -182,7 +179,7 @@ func (b *Broker) attach(c *conn) {
 	c.lastRead = time.Now()
 	_ = c.nc.SetWriteDeadline(time.Time{})
 	c.rearm(true)
-	<-b.pending
+	b.arrivals.leave(c.nc.RemoteAddr())
 	s := c.sess
 	s.mu.Lock()
 	if s.conn == c && !s.ended {

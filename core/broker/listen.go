@@ -120,11 +120,9 @@ func (b *Broker) accept(ctx context.Context, l net.Listener) {
 // ServeConn serves an accepted TLS connection, whose handshake may have run
 // already. It returns at once.
 func (b *Broker) ServeConn(nc *tls.Conn) {
-	select {
-	case b.pending <- struct{}{}:
-	default:
+	if why, ok := b.arrivals.enter(nc.RemoteAddr()); !ok {
 		b.router.Note(router.Refused, "too-many-connects")
-		b.refusals.tell(b.log, "too many connections without CONNECT", nc.RemoteAddr(), nil)
+		b.refusals.tell(b.log, why, nc.RemoteAddr(), nil)
 		_ = nc.NetConn().Close()
 		return
 	}
@@ -132,7 +130,7 @@ func (b *Broker) ServeConn(nc *tls.Conn) {
 	b.mu.Lock()
 	if b.stopping.Load() {
 		b.mu.Unlock()
-		<-b.pending
+		b.arrivals.leave(nc.RemoteAddr())
 		_ = nc.NetConn().Close()
 		return
 	}
@@ -149,7 +147,7 @@ func (b *Broker) serve(c *conn) {
 		b.router.Note(router.Refused, "tls")
 		b.refusals.tell(b.log, "TLS handshake failed", c.RemoteAddr(), err)
 		_ = c.nc.Close()
-		<-b.pending
+		b.arrivals.leave(c.nc.RemoteAddr())
 		b.forget(c)
 		return
 	}
@@ -166,7 +164,7 @@ func (b *Broker) talk(c *conn) {
 		c.port.Flush()
 	}
 	if !c.attached {
-		<-b.pending
+		b.arrivals.leave(c.nc.RemoteAddr())
 	}
 	if c.sess != nil {
 		b.detach(c)

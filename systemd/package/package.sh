@@ -75,7 +75,7 @@ share() {
 	go run ./cmd/bill -licences "$1" | compress >"$doc/third-party-notices.gz"
 	changes | compress >"$doc/changelog.Debian.gz"
 	# Of each database the schema that the program knows: the number of its migrations.
-	sed "s|@SCHEMAS@|$(for pair in sessions:core/broker shadows:localshadow spool:sync/telemetry; do
+	sed "s|@SCHEMAS@|$(for pair in functions:functions sessions:core/broker shadows:localshadow spool:sync/telemetry; do
 		printf '%s.db:%d ' "${pair%:*}" "$(find "${pair#*:}/migrations" -name '*.sql' | wc -l)"
 	done)|" systemd/package/preinst >"$work/preinst.in"
 }
@@ -90,7 +90,7 @@ changes() {
 tarball() {
 	local name=greengate_${VERSION}_$1
 	mkdir -p "$work/$name/site" # of the Dockerfile
-	cp "$2" systemd/greengate.service systemd/before-254.conf systemd/60-greengate.rules LICENSE CHANGELOG.md \
+	cp "$2" systemd/greengate.service systemd/before-254.conf systemd/namespaces.conf systemd/60-greengate.rules LICENSE CHANGELOG.md \
 		systemd/package/Dockerfile systemd/package/compose.yaml "$work/$name"
 	cp systemd/greengate.sysusers systemd/greengate.tmpfiles docs/install.md "$work/$name"
 	cp "$work/share/doc/greengate/third-party-notices.gz" "$work/$name"

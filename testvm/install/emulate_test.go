@@ -30,6 +30,7 @@ func TestEmulated(t *testing.T) {
 			need(t, c.emulator, c.compiler)
 			file := packageOf(t, c.arch, "")
 			size(t, file, maxPackage)
+			lint(t, file)
 			program := filepath.Join(unpacked(t, file), "usr/bin/greengate")
 			size(t, program, maxProgram)
 			// One process, so that the signals of the tests reach the program.

@@ -220,12 +220,7 @@ func TestBesides(t *testing.T) {
 	if n != 3 {
 		t.Errorf("the sums are of %d files:\n%s", n, sums)
 	}
-	tarball, err := filepath.Glob(filepath.Join(dir, "*.tar.gz"))
-	if err != nil || len(tarball) != 1 {
-		t.Fatalf("tarballs: %v, %v", tarball, err)
-	}
-	tree := t.TempDir()
-	output(t, "tar", "-xzf", tarball[0], "-C", tree, "--strip-components=1")
+	tree := tarball(t)
 	inPackage, err := os.ReadFile(filepath.Join(unpacked(t, packageOf(t, "amd64", "")), "usr/bin/greengate"))
 	if err != nil {
 		t.Fatal(err)
@@ -240,8 +235,12 @@ func TestBesides(t *testing.T) {
 
 // Lintian, which knows what Debian expects of a package, finds nothing.
 func TestLintian(t *testing.T) {
+	lint(t, packageOf(t, "amd64", ""))
+}
+
+func lint(t *testing.T, file string) {
+	t.Helper()
 	need(t, "lintian")
-	file := packageOf(t, "amd64", "")
 	if text := output(t, "lintian", "--allow-root", "--fail-on", "error,warning", file); text != "" {
 		t.Errorf("lintian says:\n%s", text)
 	}

@@ -6,10 +6,11 @@
 #
 #   TESTVM_DISK     a file that keeps the machine's disk, for a second start; it is made
 #                   when it is not there. Without it nothing is kept.
+#   TESTVM_SUITE    the release of Debian (trixie); without it that of this computer
 #   TESTVM_ACCEL, TESTVM_TIMEOUT   see ../run.sh
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-[ -d "${1:-}" ] || { sed -n '2,10s/^# \{0,1\}//p' "$0" >&2 && exit 125; }
+[ -d "${1:-}" ] || { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2 && exit 125; }
 folder=$(cd "$1" && pwd)
 shift
 cache=$("$here/setup.sh") || exit 125

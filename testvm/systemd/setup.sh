@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # setup.sh makes the disk of the machine with systemd, once, and prints the folder in
-# which it is: `root.ext4`, a small Debian of the release that this computer has. Its
-# kernel and pins are those of the machine with pins (../gpio). It needs root, since the
-# files of a Debian have owners; `cmd/demo/setup.sh install` gets the programs that it
-# uses.
+# which it is: `root.ext4`, a small Debian of the release that this computer has, or of
+# $TESTVM_SUITE (trixie). Its kernel and pins are those of the machine with pins (../gpio).
+# It needs root, since the files of a Debian have owners; `cmd/demo/setup.sh systemd` gets
+# the programs that it uses.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib.sh"
@@ -37,25 +37,26 @@ furnish() {
 	cp "$here/pins.rules" "$1/etc/udev/rules.d/99-com.rules"
 }
 
-if fresh "$cache/systemd/root.ext4" "$here"/{setup.sh,pins.rules,testvm.service,testvm.target}; then
-	echo "$cache/systemd"
+own=$(. /etc/os-release && echo "$VERSION_CODENAME")
+suite=${TESTVM_SUITE:-$own}
+if fresh "$cache/systemd-$suite/root.ext4" "$here"/{setup.sh,pins.rules,testvm.service,testvm.target}; then
+	echo "$cache/systemd-$suite"
 	exit
 fi
 [ "$(id -u)" -eq 0 ] || give_up "the machine with systemd is made by root"
-suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-# The archive from which this computer's apt gets it.
-archive=$(apt-get indextargets --format '$(SITE) $(RELEASE)' | awk -v suite="$suite" '$2 == suite { print $1; exit }')
+# The archive from which this computer's apt gets its own release; it has the others, too.
+archive=$(apt-get indextargets --format '$(SITE) $(RELEASE)' | awk -v suite="$own" '$2 == suite { print $1; exit }')
 [ -n "$archive" ] || give_up "Debian's archive is not known here (type: sudo apt-get update)"
 echo "making the virtual machine with systemd, of Debian $suite" >&2
 workshop
 mmdebstrap --quiet --format=directory --variant=minbase --include="$packages" \
 	--aptopt='APT::Sandbox::User "root"' --dpkgopt='path-exclude=/usr/share/doc/*' \
 	--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-	"$suite" debian "$archive" >&2
+	"$suite" debian "$archive" >&2 || give_up "there is no Debian $suite to be had"
 furnish debian
 # Without mounting anything; the journal comes afterwards since mke2fs fills it.
 mke2fs -q -F -t ext4 -O ^has_journal -E lazy_itable_init=1 -d debian root.ext4 1200M >/dev/null
 tune2fs -O has_journal root.ext4 >/dev/null
-mkdir -p "$cache/systemd"
-mv root.ext4 "$cache/systemd/root.ext4"
-echo "$cache/systemd"
+mkdir -p "$cache/systemd-$suite"
+mv root.ext4 "$cache/systemd-$suite/root.ext4"
+echo "$cache/systemd-$suite"

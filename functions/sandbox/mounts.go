@@ -119,7 +119,7 @@ func takeMount(g grant) (mount, error) {
 		return mount{}, err
 	}
 	m := mount{grant: g, folder: info.IsDir()}
-	source, flags := g.real, uint64(unix.MOUNT_ATTR_NOSUID)
+	flags := uint64(unix.MOUNT_ATTR_NOSUID)
 	switch g.kind {
 	case read:
 		flags |= unix.MOUNT_ATTR_RDONLY
@@ -130,9 +130,8 @@ func takeMount(g grant) (mount, error) {
 	case hide:
 		if m.folder {
 			m.fd, err = newMount("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
-			return m, err
 		}
-		source, flags = "/dev/null", flags|unix.MOUNT_ATTR_RDONLY
+		return m, err // a file is covered in its place
 	}
 	if g.real == "/proc" {
 		// Of the processes of its own. A container or a unit may have covered
@@ -141,7 +140,7 @@ func takeMount(g grant) (mount, error) {
 			return m, nil
 		}
 	}
-	m.fd, err = unix.OpenTree(unix.AT_FDCWD, source, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	m.fd, err = unix.OpenTree(unix.AT_FDCWD, g.real, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 	if err != nil {
 		return mount{}, err
 	}
@@ -170,8 +169,21 @@ func seal(fd int, path string, flags uint64, at uint) error {
 	return unix.MountSetattr(fd, path, at, &unix.MountAttr{Attr_set: flags})
 }
 
+// closed is a file of the new root that nobody may open, for the places of those
+// that are hidden.
+const closed = "/.closed"
+
 // attach places a mount at its path in the new root.
 func (m mount) attach() error {
+	if m.kind == hide && !m.folder {
+		if err := os.WriteFile(closed, nil, 0); err != nil && !errors.Is(err, os.ErrPermission) {
+			return err
+		}
+		if err := unix.Mount(closed, m.real, "", unix.MS_BIND, ""); err != nil {
+			return err
+		}
+		return seal(unix.AT_FDCWD, m.real, unix.MOUNT_ATTR_RDONLY, 0)
+	}
 	defer unix.Close(m.fd)
 	if err := makePlace(m.real, m.folder); err != nil {
 		return err

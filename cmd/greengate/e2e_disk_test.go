@@ -46,10 +46,24 @@ func (s *site) talk() *talk {
 }
 
 // lively fails the test unless n messages pass between the two, at both qualities,
-// each in less than limit.
+// each in less than limit. A busy machine holds up one of them now and then, so there
+// are three rounds to show it; what waits for the disk would do so in each.
 func (w *talk) lively(n int, limit time.Duration) {
 	w.sensor.t.Helper()
 	var slowest time.Duration
+	for range 3 {
+		slowest = w.slowest(n)
+		w.sensor.t.Logf("the slowest of %d messages took %v", 2*n, slowest)
+		if slowest < limit {
+			return
+		}
+	}
+	w.sensor.t.Errorf("a message between two devices took %v, want less than %v", slowest, limit)
+}
+
+// slowest passes n messages at each quality, and returns how long the slowest pair took.
+func (w *talk) slowest(n int) (slowest time.Duration) {
+	w.sensor.t.Helper()
 	for range n {
 		w.n++
 		text := fmt.Sprint(w.n)
@@ -62,10 +76,7 @@ func (w *talk) lively(n int, limit time.Duration) {
 		w.display.hears("room/x", text)
 		slowest = max(slowest, time.Since(began))
 	}
-	if slowest > limit {
-		w.sensor.t.Errorf("a message between two devices took %v, want less than %v", slowest, limit)
-	}
-	w.sensor.t.Logf("the slowest of %d messages took %v", 2*n, slowest)
+	return slowest
 }
 
 // flood sends the numbers of a device without waiting for acknowledgements, but for

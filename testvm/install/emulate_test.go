@@ -39,7 +39,7 @@ func TestEmulated(t *testing.T) {
 			if err := os.WriteFile(wrapper, []byte(script), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command("go", "test", "-count", "1", "-v", "-run", "^("+strings.Join(endToEnd, "|")+")$", "greengate/cmd/greengate")
+			cmd := exec.Command("go", "test", "-count", "1", "-timeout", "1h", "-v", "-run", "^("+strings.Join(endToEnd, "|")+")$", "greengate/cmd/greengate")
 			cmd.Env = append(os.Environ(), "GREENGATE_UNDER_TEST="+wrapper)
 			text, err := cmd.CombinedOutput()
 			if err != nil {

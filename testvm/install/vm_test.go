@@ -29,7 +29,7 @@ func TestService(t *testing.T) {
 			copyFile(t, packageOf(t, "amd64", "9.9.9"), filepath.Join(folder, "new.deb"))
 			copyFile(t, "testdata/service.sh", filepath.Join(folder, "start"))
 			machine.Build(t, filepath.Join(folder, "traffic"), "greengate/testvm/install/traffic", []string{"CGO_ENABLED=0"})
-			text, status := machine.Run(t, "../systemd/run.sh", folder, []string{"TESTVM_TIMEOUT=1800"}, clock()...)
+			text, status := machine.Run(t, "../systemd/run.sh", folder, []string{"TESTVM_TIMEOUT=3600"}, clock()...)
 			t.Logf("the script:\n%s", text)
 			if status != 0 {
 				journal, _ := os.ReadFile(filepath.Join(folder, "journal")) // what the script has left

@@ -37,7 +37,11 @@ host=$(dpkg --print-architecture)
 build() {
 	local mode=(-buildmode=pie) link=-static-pie compiler
 	case $1 in
-	amd64) set -- "$@" GOARCH=amd64 && compiler=x86_64-linux-gnu-gcc ;;
+	amd64)
+		set -- "$@" GOARCH=amd64 && compiler=x86_64-linux-gnu-gcc
+		# Two megabytes less of the program; Debian's linker for arm64 cannot yet.
+		link+=" -Wl,-z,pack-relative-relocs"
+		;;
 	arm64) set -- "$@" GOARCH=arm64 && compiler=aarch64-linux-gnu-gcc ;;
 	armhf)
 		set -- "$@" GOARCH=arm GOARM=7 && compiler=arm-linux-gnueabihf-gcc
@@ -52,7 +56,7 @@ build() {
 	[ "$1" = "$host" ] || set -- "$@" CC=$compiler
 	env CGO_ENABLED=1 "${@:3}" go build -trimpath -buildvcs=false "${mode[@]}" \
 		-tags sqlite_omit_load_extension,netgo,osusergo \
-		-ldflags "-s -w -linkmode external -extldflags $link -X main.release=$VERSION" -o "$2" ./cmd/greengate
+		-ldflags "-s -w -linkmode external -extldflags '$link' -X main.release=$VERSION" -o "$2" ./cmd/greengate
 }
 
 # compress FILE... as gzip does that tells no name and no time.

@@ -23,8 +23,8 @@ var inVM = flag.Bool("vm", false, "try the package in the virtual machine, and t
 
 // The sizes that nobody has to wait for.
 const (
-	maxPackage = 12 << 20
-	maxProgram = 25 << 20
+	maxPackage = 12_000_000
+	maxProgram = 25_000_000
 )
 
 // made remembers what packageOf has built, by architecture and version.

@@ -239,9 +239,14 @@ func TestSilentConnections(t *testing.T) {
 func TestSlowViewer(t *testing.T) {
 	f := &traffic{}
 	p := newPage(t, func(o *admin.PageOptions) { o.Watch = f.watch })
-	big := strings.Repeat("x", 1<<20)
-	n := 0
-	p.Register(admin.ReporterFunc(func(s *client.Status) { n++; s.Group, s.UptimeSeconds = big, int64(n); s.Core = fmt.Sprint(n, big) }))
+	big := strings.Repeat("x", 8<<20) // more than the buffers of a connection hold
+	var stuck atomic.Bool
+	var n atomic.Int64
+	p.Register(admin.ReporterFunc(func(s *client.Status) {
+		if s.UptimeSeconds = n.Add(1); !stuck.Load() {
+			s.Group = big
+		}
+	}))
 	url := open(t, p)
 	slow, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
@@ -250,15 +255,28 @@ func TestSlowViewer(t *testing.T) {
 	defer slow.Close()
 	_ = slow.(*net.TCPConn).SetReadBuffer(4096)
 	fmt.Fprint(slow, "GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	// He has begun with the big one. From here on frames are small, so that many come
+	// before he is cut for taking none.
+	for head := bufio.NewReaderSize(slow, 256); ; {
+		line, err := head.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line == "event: status\n" {
+			break
+		}
+	}
+	stuck.Store(true)
 	r, body := stream(t, url)
 	defer body.Close()
-	for { // the other one gets all of his
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); { // the other one gets all of his
 		event(t, r, "status")
 		_, text := get(t, url+"/metrics")
 		if !strings.Contains(text, "greengate_admin_frames_skipped_total 0\n") {
 			return
 		}
 	}
+	t.Error("no frame of the one who does not read was skipped")
 }
 
 // What a message costs while somebody looks.

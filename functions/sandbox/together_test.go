@@ -123,7 +123,8 @@ func TestGatewayKilled(t *testing.T) {
 			}
 			_ = gateway.Process.Signal(syscall.SIGKILL)
 			_ = gateway.Wait()
-			// A child that nothing holds is found by the next gateway, or by systemd.
+			// A child that nothing holds stays: systemd ends it, and here this does.
+			defer func() { _ = syscall.Kill(-head, syscall.SIGKILL) }()
 			whole := s.means.namespace
 			deadline := time.Now().Add(5 * time.Second)
 			for alive(census(), head, whole) {

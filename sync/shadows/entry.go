@@ -59,6 +59,7 @@ type request struct {
 	token string
 	plan  plan
 	at    time.Time // when it left
+	seen  int64     // of the entry, at that time
 	alone bool      // nothing else was under way
 }
 
@@ -75,6 +76,7 @@ func (e *entry) forgo() {
 type reply struct {
 	kind    replyKind
 	cloud   cloudSide // got
+	seen    int64     // got: the highest version that was heard of when the question left
 	version int64     // wrote, made, erased
 	plan    plan      // what was asked for
 	why     string    // refused

@@ -70,7 +70,7 @@ func (r *Reconciler) accepted(e *entry, a *answer, state *node) {
 	switch {
 	case e.request.op == opGet:
 		c := cloudSide{found: true, version: a.Version, document: newDocument(state)}
-		e.reply = &reply{kind: got, cloud: c}
+		e.reply = &reply{kind: got, cloud: c, seen: e.request.seen}
 	case e.request.op == opDelete:
 		r.figures.written++
 		e.erasing = false

@@ -49,7 +49,7 @@ func (r *Reconciler) nextRequest() (*entry, *request, time.Duration) {
 	}
 	r.requests++
 	e.request.token = r.prefix + strconv.FormatUint(r.requests, 36)
-	e.request.at, e.request.alone = now, r.schedule.alone == e
+	e.request.at, e.request.seen, e.request.alone = now, e.seen, r.schedule.alone == e
 	switch e.request.op {
 	case opGet:
 		// What was heard before is in the answer, unless we may have deleted it.

@@ -19,7 +19,6 @@ type turn struct {
 	force bool // try what is blocked
 	// offline: what is planned will not be done.
 	offline bool
-	seen    int64 // the highest version that was heard of
 
 	was       local // the local document before the turn
 	conflicts []conflict
@@ -112,9 +111,9 @@ func (t *turn) learn(c cloudSide, ours bool) {
 // has notes what the cloud has now, and whether its versions began anew.
 func (t *turn) has(c cloudSide) {
 	last := t.row.cloud
-	anew := t.row.stored && (c.version < last.version || c.version == last.version && !(last.found && c.equal(last.document)))
-	if c.found && (anew || c.version < t.seen) {
-		t.row.former = max(t.row.former, last.version, t.seen)
+	anew := c.version < last.version || c.version == last.version && !(last.found && c.equal(last.document))
+	if c.found && t.row.stored && anew {
+		t.row.former = max(t.row.former, last.version)
 	}
 	t.row.stored, t.row.cloud = true, c
 }

@@ -19,7 +19,6 @@ type job struct {
 	erasing   bool
 	force     bool
 	offline   bool
-	seen      int64
 
 	// Of the last run of the transaction.
 	turn   *turn
@@ -39,7 +38,7 @@ func (r *Reconciler) turn(e *entry) {
 	}
 	j := &job{
 		e: e, direction: dir, notes: e.notes, reply: e.reply, unsent: e.unsent,
-		erasing: e.erasing, force: e.force, offline: !r.online || e.banned(time.Now()), seen: e.seen,
+		erasing: e.erasing, force: e.force, offline: !r.online || e.banned(time.Now()),
 	}
 	if e.reply != nil && e.reply.kind == got {
 		e.ask, e.erasing = false, false
@@ -76,7 +75,7 @@ func (j *job) run(tx *sqlite.Tx, d localshadow.Document, now int64) (localshadow
 
 // decide takes account of all that was heard.
 func (j *job) decide(t *turn, notes []note) (rest []note) {
-	t.force, t.offline, t.seen = j.force, j.offline, j.seen
+	t.force, t.offline = j.force, j.offline
 	if j.unsent != nil {
 		t.unsent(*j.unsent)
 	}
@@ -115,6 +114,9 @@ func (j *job) answer(t *turn) (certain bool) {
 		}
 		t.fresh = true
 	case a.kind == got:
+		if a.cloud.version < a.seen { // that was of a document that is gone
+			t.row.former = max(t.row.former, a.seen)
+		}
 		t.learn(a.cloud, false)
 		t.fresh = true
 	case a.kind == wrote:

@@ -112,6 +112,23 @@ func TestLogOfABadClientIsBounded(t *testing.T) {
 	})
 }
 
+// What functions write is bounded by functions; here it passes, and leaves nothing behind.
+func TestLogOfAFunctionPasses(t *testing.T) {
+	var out buffer
+	l := newLogLimit(slog.NewTextHandler(&out, nil))
+	log := slog.New(l).With("component", "function", "function", "cars")
+	for i := range 3000 {
+		log.Info("the same", "stream", "stdout")
+		log.Info(fmt.Sprint("line ", i), "stream", "stderr")
+	}
+	if n := strings.Count(out.String(), "\n"); n != 6000 {
+		t.Errorf("%d lines, want all 6000", n)
+	}
+	if len(l.buckets) != 0 {
+		t.Errorf("%d buckets are kept for them", len(l.buckets))
+	}
+}
+
 // lockedWriter writes to a buffer under its lock.
 type lockedWriter struct{ *buffer }
 

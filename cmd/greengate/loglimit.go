@@ -24,7 +24,8 @@ const (
 
 // logLimit bounds the lines of each message, for each thing and in all. What it
 // held back it tells a minute later, by number. Debug lines pass: somebody asked
-// for them.
+// for them. So do those that functions write: they are bounded where they come from,
+// and each has a text of its own.
 type logLimit struct {
 	next  slog.Handler
 	thing string // of the attributes so far
@@ -86,9 +87,12 @@ func thingOf(a slog.Attr, sofar string) string {
 
 func (l *logLimit) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelInfo {
-		thing := l.thing
-		r.Attrs(func(a slog.Attr) bool { thing = thingOf(a, thing); return true })
-		if !l.admit(logKey{r.Message, thing}, time.Now()) {
+		thing, written := l.thing, false
+		r.Attrs(func(a slog.Attr) bool {
+			thing, written = thingOf(a, thing), written || a.Key == "stream"
+			return true
+		})
+		if !written && !l.admit(logKey{r.Message, thing}, time.Now()) {
 			return nil
 		}
 	}

@@ -53,7 +53,7 @@ func TestPutIsAnsweredAndReplied(t *testing.T) {
 	r := newRig(t, t.TempDir(), p, Options{}, config("f", pinned, func(c *Config) { c.ReplyTo = "out"; c.Encoding = EncodingBinary })).start()
 	buffer := []byte("hello")
 	r.put("f", "", func(c *Call) { c.Message.Payload = buffer })
-	copy(buffer, "XXXXX") // the buffer is its owner's again
+	copy(buffer, "other") // the buffer is its owner's again
 	r.want(map[string]int{"done": 1})
 	if got, want := r.answers(), []string{"f out got hello"}; !slices.Equal(got, want) {
 		t.Errorf("replied %q, want %q", got, want)

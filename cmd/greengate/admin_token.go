@@ -38,10 +38,13 @@ the page may read without a token.`,
 		if err != nil {
 			return err
 		}
+		before := tokenRights(tokenFile(c))
 		if *remove {
-			return a.removeToken(tokenFile(c))
+			err = a.removeToken(tokenFile(c))
+		} else {
+			err = a.makeToken(tokenFile(c), c.Admin.Listen)
 		}
-		return a.makeToken(tokenFile(c), c.Admin.Listen)
+		return errors.Join(err, auditCommand(c, "admin token", before, tokenRights(tokenFile(c))))
 	})
 	return cmd
 }

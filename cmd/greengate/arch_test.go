@@ -38,6 +38,7 @@ var rooms = map[string][]string{
 	"core/dataplane":    {"core/message"},
 	"core/admin":        {"core/admin/client"},
 	"core/admin/client": {},
+	"core/audit":        {},
 	"core/lifecycle":    {},
 	"core/pki":          {},
 	"core/sqlite":       {},

@@ -42,8 +42,8 @@ func (g *gateway) audit(component, op string, err error, about ...any) {
 	g.log.Info(said, about...)
 }
 
-func (g *gateway) answerReload(w http.ResponseWriter, _ *http.Request) {
-	generation, err := g.reload()
+func (g *gateway) answerReload(w http.ResponseWriter, r *http.Request) {
+	generation, err := g.reload("control socket, " + admin.Asker(r))
 	if err != nil {
 		admin.Refuse(w, http.StatusUnprocessableEntity, err)
 		return

@@ -158,6 +158,9 @@ func (d *doctor) checkRights() {
 			d.note("rights", "run doctor as root or as the user of the daemon", "%s is not for this user to write, who may not be that of the daemon", dir)
 		}
 	}
+	for _, text := range looseKeys(d.config) {
+		d.wrong("rights", tightenKeys(d.config), "%s", text)
+	}
 	data, err1 := owner(d.config.Data)
 	keys, err2 := owner(d.config.PKI.Dir)
 	if err1 == nil && err2 == nil && data != keys {

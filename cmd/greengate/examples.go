@@ -22,9 +22,12 @@ greengate import greengrass-v1 template.yaml --set CoreName=home_Core --out mysi
 	"check": `greengate check                           # every fault, with line and column
 greengate check --lint                    # and what is legal but hardly meant
 greengate check --print                   # what is in force where the file is silent`,
-	"plan":    `greengate plan new.yaml                   # who gains and who loses what, before it is in force`,
-	"apply":   `greengate apply new.yaml --probation 60s  # back to the old file if it does harm`,
-	"doctor":  `greengate doctor`,
+	"plan":   `greengate plan new.yaml                   # who gains and who loses what, before it is in force`,
+	"apply":  `greengate apply new.yaml --probation 60s  # back to the old file if it does harm`,
+	"doctor": `greengate doctor`,
+	"audit": `greengate audit
+greengate audit --last 3
+greengate audit --json | jq .whole`,
 	"backup":  `greengate backup /media/usb/home.backup   # asks for a passphrase`,
 	"restore": `greengate restore home.backup --to /etc/greengate`,
 	"bundle":  `greengate bundle report.tar.gz`,

@@ -61,6 +61,7 @@ type gateway struct {
 	admin         *admin.Server
 	page          *admin.Page // nil: switched off
 	pulse         lastPulse
+	audits        *auditor
 
 	reloading sync.Mutex      // one reload at a time
 	said      map[string]bool // what has been said of keys that wait for a restart; guarded by reloading
@@ -110,6 +111,9 @@ func openGateway(ctx context.Context, c *configs.Config, log *slog.Logger, level
 		}
 	}
 	g.tellWarnings(c)
+	for _, text := range looseKeys(c) {
+		g.log.Error(text, "component", "pki", "next_step", tightenKeys(c))
+	}
 	return g, nil
 }
 
@@ -202,6 +206,7 @@ func (g *gateway) openDiscovery(c *configs.Config) (err error) {
 
 func (g *gateway) openAdmin(c *configs.Config) error {
 	g.expiry = g.newExpiry()
+	g.audits = g.newAuditor(c.Data)
 	g.writes = newWriteBudget(c.Data, processWrites, g.writtenBytes, time.Now, g.log)
 	g.admin = admin.New(c.Socket(), g.log)
 	g.serveAdmin()
@@ -242,6 +247,7 @@ func (g *gateway) Run(ctx context.Context) error {
 		g.notify.isReady()
 		return nil
 	}))
+	all.Add("audit log", g.audits)
 	all.Add("heartbeat", g.newHeartbeat())
 	all.Add("back-off", g.backOff)
 	defer context.AfterFunc(ctx, g.notify.stopping)()

@@ -50,7 +50,7 @@ func (g *gateway) answerAllow(w http.ResponseWriter, r *http.Request) {
 		admin.Refuse(w, http.StatusBadRequest, errors.New(`the request is not {"from": ..., "topic": ..., "to": ..., "row": ...}`))
 		return
 	}
-	done, err := g.allow(ask)
+	done, err := g.allow(ask, "status page, "+admin.Asker(r))
 	g.auditPage(r, "config", "allow", err, "row", ask.Row, "file", g.begun.File)
 	var conflict errConflict
 	switch {
@@ -65,7 +65,7 @@ func (g *gateway) answerAllow(w http.ResponseWriter, r *http.Request) {
 
 // allow changes the file and puts it in force, or leaves it as it was. It does so to the
 // end, also when the one who asked has gone.
-func (g *gateway) allow(ask allowRequest) (*allowed, error) {
+func (g *gateway) allow(ask allowRequest, by string) (*allowed, error) {
 	e, err := explain(g.current().table, ask.From, ask.Topic, ask.To)
 	switch {
 	case err != nil:
@@ -99,13 +99,13 @@ func (g *gateway) allow(ask allowRequest) (*allowed, error) {
 	if err := configs.WriteFile(file, text); err != nil {
 		return nil, g.pasteYourself(ask.Row, err)
 	}
-	generation, err := g.reload()
+	generation, err := g.reload(by)
 	if err != nil {
 		err = fmt.Errorf("the file with the row was not taken up: %w", err)
 		if back := configs.WriteFile(file, old); back != nil {
 			return nil, errors.Join(err, fmt.Errorf("the row is still in it: %w", back))
 		}
-		_, _ = g.reload() // so that the status tells of the file that is there; the log has its error
+		_, _ = g.reload(by) // so that the status tells of the file that is there; the log has its error
 		return nil, err
 	}
 	return &allowed{Row: ask.Row, File: file, Line: line, Generation: generation}, nil

@@ -14,8 +14,8 @@ import (
 
 // reload reads the group file again and puts it in force whole, or, when it has
 // a fault, leaves everything as it was. It returns the generation in force.
-// What became of it is logged here and shown in the status.
-func (g *gateway) reload() (generation uint64, err error) {
+// What became of it is logged here and shown in the status; the audit log names who asked.
+func (g *gateway) reload(by string) (generation uint64, err error) {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
 	defer g.notify.reloading()()
@@ -35,6 +35,7 @@ func (g *gateway) reload() (generation uint64, err error) {
 	setLevel(g.level, c.Log)
 	g.tellWarnings(c)
 	g.tellWaiting()
+	g.audits.record("reload", by)
 	now := g.current()
 	g.log.Info("the group file was taken up", "component", "config", "generation", now.generation,
 		"devices", len(c.Devices), "rows", now.rows)

@@ -174,7 +174,11 @@ func (g *gateway) reportFaults(s *client.Status) {
 	for _, text := range slices.Concat(g.identities.Faults(), g.server.Faults()) {
 		s.Faults = append(s.Faults, client.Fault{Component: "pki", Message: text})
 	}
+	for _, text := range looseKeys(g.begun) {
+		s.Faults = append(s.Faults, client.Fault{Component: "pki", Message: text, NextStep: tightenKeys(g.begun)})
+	}
 	g.expiry.report(s)
+	g.audits.report(s)
 	for _, text := range g.shadows.Faults() {
 		s.Faults = append(s.Faults, client.Fault{Component: "shadow", Message: text})
 	}

@@ -30,7 +30,7 @@ Start with:  greengate init mysite  and  greengate run --config mysite/group.yam
 	root.PersistentFlags().StringVar(&a.config, "config", cmp.Or(os.Getenv("GREENGATE_CONFIG"), defaultConfig),
 		"the group `file`; also $GREENGATE_CONFIG")
 	root.AddCommand(
-		newInit(a), newRun(a), newReload(a), newCheck(a), newPlan(a), newApply(a), newDoctor(a), newBackup(a), newRestore(a), newBundle(a), newDevice(a), newStatus(a),
+		newInit(a), newRun(a), newReload(a), newCheck(a), newPlan(a), newApply(a), newDoctor(a), newAudit(a), newBackup(a), newRestore(a), newBundle(a), newDevice(a), newStatus(a),
 		newExplain(a), newWatch(a), newLearn(a), newShadow(a), newGPIO(a), newSpool(a), newFunction(a), newCloud(a), newAdmin(a), newImport(a), newSchema(a), newVersion(a),
 		newManual(),
 	)

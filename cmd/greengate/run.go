@@ -52,7 +52,7 @@ func (a *app) run(ctx context.Context) error {
 		for {
 			select {
 			case <-hangup:
-				_, _ = g.reload() // it has logged its error
+				_, _ = g.reload("SIGHUP") // it has logged its error
 			case <-ctx.Done():
 				return
 			}

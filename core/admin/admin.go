@@ -148,6 +148,7 @@ func (s *Server) Run(ctx context.Context) error {
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		// A watch ends when the daemon does, not when its reader goes.
 		BaseContext: func(net.Listener) context.Context { return ctx },
+		ConnContext: withAsker,
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(s.listener) }()

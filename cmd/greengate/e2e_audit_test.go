@@ -1,0 +1,104 @@
+package main_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// auditEntry is an entry of `greengate audit --json`.
+type auditEntry struct {
+	Event, By      string
+	Added, Removed []string
+}
+
+func (s *site) audit() (entries []auditEntry) {
+	s.t.Helper()
+	var log struct {
+		Whole   bool
+		Entries []auditEntry
+	}
+	if err := json.Unmarshal([]byte(s.greengate("audit", "--json")), &log); err != nil || !log.Whole {
+		s.t.Fatalf("audit: %v, %+v", err, log)
+	}
+	return log.Entries
+}
+
+// has tells whether a right that begins with prefix and contains text is in the list.
+func has(rights []string, prefix, text string) bool {
+	for _, r := range rights {
+		if strings.HasPrefix(r, prefix) && strings.Contains(r, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestAudit follows rights as they come and go: who asked is known where somebody asked, and
+// what was changed behind the gateway's back is found at its next start.
+func TestAudit(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "lamp")
+	const secret = "a-password-that-nobody-may-read"
+	if err := os.MkdirAll(filepath.Join(s.dir, "functions", "f"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.set([]any{map[string]any{"name": "f", "command": []string{"/bin/true"}, "environment": map[string]string{"PASSWORD": secret}}}, "functions")
+	if said := s.fails(1, "audit"); !strings.Contains(said, "no audit log yet") {
+		t.Errorf("before the first start: %s", said)
+	}
+	g := s.start()
+	eventually(t, "the first entry", func() bool {
+		_, err := os.Stat(filepath.Join(s.dir, "data", "audit.log"))
+		return err == nil && len(s.audit()) == 1
+	})
+	first := s.audit()[0]
+	if first.Event != "start" || !has(first.Added, "device ", "lamp") || !has(first.Added, "certificate sha256:", "lamp") ||
+		!has(first.Added, "function ", "PASSWORD") || !has(first.Added, "key broker.listen", "127.0.0.1") {
+		t.Errorf("first entry: %+v", first)
+	}
+
+	s.add("panel") // takes itself up
+	s.rows(row{From: "lamp", Topic: "light/#", To: "panel"})
+	g.reload()
+	s.greengate("admin", "token")
+	log := s.audit()
+	if len(log) != 4 {
+		t.Fatalf("entries: %+v", log)
+	}
+	me := "uid " + strconv.Itoa(os.Getuid())
+	if e := log[1]; e.Event != "reload" || !strings.Contains(e.By, "control socket, "+me+", pid ") || !has(e.Added, "device ", "panel") || !has(e.Added, "certificate ", "panel") {
+		t.Errorf("device add: %+v", e)
+	}
+	if e := log[2]; e.By != "SIGHUP" || !has(e.Added, "row ", "light/#") || len(e.Removed) != 0 {
+		t.Errorf("SIGHUP: %+v", e)
+	}
+	if e := log[3]; e.Event != "admin token" || !strings.HasPrefix(e.By, me) || !has(e.Added, "admin token ", "...") {
+		t.Errorf("admin token: %+v", e)
+	}
+
+	g.stop()
+	s.rows()
+	g = s.start()
+	eventually(t, "the entry of the second start", func() bool { return len(s.audit()) == 5 })
+	if e := s.audit()[4]; e.Event != "start" || e.By != "" || !has(e.Removed, "row ", "light/#") || len(e.Added) != 0 {
+		t.Errorf("second start: %+v", e)
+	}
+	if text := read(t, filepath.Join(s.dir, "data", "audit.log")) + g.log.String(); strings.Contains(text, secret) {
+		t.Error("the value of a function's environment is in the audit log or in the log")
+	}
+
+	// Somebody takes out the entry that gave a right.
+	file := filepath.Join(s.dir, "data", "audit.log")
+	lines := strings.SplitAfter(read(t, file), "\n")
+	if err := os.WriteFile(file, []byte(lines[0]+lines[1]+strings.Join(lines[3:], "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stdout, said, code := s.command("audit")
+	if code != 2 || !strings.Contains(said, "the audit log was changed") || !strings.Contains(stdout, "WRONG "+file+":3: entry 4 follows entry 2") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, said)
+	}
+}

@@ -26,7 +26,7 @@ func (c *conn) answer(kind byte, id uint16, reason code, receipt *router.Receipt
 	c.mu.Lock()
 	if len(c.acks.waiting) == 0 && (receipt == nil || receipt.Complete()) {
 		c.append(a)
-		if len(c.out) > 0 {
+		if c.out.size > 0 {
 			c.later(d)
 		}
 		c.mu.Unlock()
@@ -56,8 +56,7 @@ func (c *conn) append(a answer) {
 			go c.sess.release(a.id) // an error in PUBREC ends the flow; s.mu comes before mu
 		}
 	}
-	c.grow()
-	c.out = appendAck(c.out, a.kind, a.id, a.reason, c.v5)
+	c.appendAck(a.kind, a.id, a.reason)
 }
 
 // answerReady sends the answers whose turn has come. It runs on the goroutine
@@ -81,7 +80,7 @@ func (c *conn) answerReady() {
 		c.acks.waiting = nil
 	}
 	c.drained.Broadcast()
-	if len(c.out) > 0 {
+	if c.out.size > 0 {
 		c.start()
 	}
 }

@@ -60,6 +60,7 @@ type Broker struct {
 	stopping atomic.Bool
 	refusals refusals
 	store    *store
+	pace     pace
 
 	listeners []net.Listener
 	open      sync.WaitGroup // connections, until their end is through
@@ -81,7 +82,7 @@ func New(o Options) (*Broker, error) {
 		tls:        o.TLS,
 		log:        o.Log.With("component", "broker"),
 		feeds:      o.Feeds,
-		arrivals:   arrivals{of: map[string]int{}},
+		arrivals:   arrivals{of: map[string][]*conn{}},
 		sessions:   map[string]*session{},
 		conns:      map[*conn]struct{}{},
 	}
@@ -179,7 +180,6 @@ func (b *Broker) attach(c *conn) {
 	c.lastRead = time.Now()
 	_ = c.nc.SetWriteDeadline(time.Time{})
 	c.rearm(true)
-	b.arrivals.leave(c.nc.RemoteAddr())
 	s := c.sess
 	s.mu.Lock()
 	if s.conn == c && !s.ended {
@@ -308,6 +308,9 @@ func (b *Broker) retain(d *router.Delivery) {
 	if !b.retained.keep(m, now) {
 		b.router.Note(router.Dropped, retainedFull)
 		b.log.Warn("retained message not kept: the store is full", "thing", m.Source.Name, "topic", m.Topic)
+		if b.store != nil {
+			b.store.retain(&message.Message{Source: m.Source, Topic: strings.Clone(m.Topic)}, now, d.Hold().Done)
+		}
 		return
 	}
 	if b.store != nil {

@@ -179,21 +179,21 @@ func TestIdentity(t *testing.T) {
 	s := start(t, everything)
 	foreign := newAuthority().issue("a")
 	for _, v5 := range []bool{false, true} {
-		want := byte(5)
+		want, wantID := byte(5), byte(2)
 		if v5 {
-			want = 0x87
+			want, wantID = 0x87, 0x85
 		}
 		if ack := s.dialWith(foreign).hello("a", connectOptions{v5: v5}); ack[1] != want {
 			t.Errorf("foreign certificate: CONNACK %#x, want %#x", ack[1], want)
 		}
-		if ack := s.dial("a").hello("b", connectOptions{v5: v5}); ack[1] != want {
-			t.Errorf("another's id: CONNACK %#x, want %#x", ack[1], want)
+		if ack := s.dial("a").hello("b", connectOptions{v5: v5}); ack[1] != wantID {
+			t.Errorf("another's id: CONNACK %#x, want %#x", ack[1], wantID)
 		}
 	}
 	nameless := s.dial("a")
 	nameless.v5 = true
 	nameless.write(packet(0x10, text("MQTT"), []byte{5, 2, 0, 0}, properties(), text("")))
-	if ack := nameless.expect(0x20); ack[1] != 0x87 {
+	if ack := nameless.expect(0x20); ack[1] != 0x85 {
 		t.Errorf("no id: CONNACK %#x", ack[1])
 	}
 	c := s.connect("a", connectOptions{v5: true})

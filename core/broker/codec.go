@@ -49,6 +49,9 @@ const (
 	topicAliasInvalid   code = 0x94
 	packetTooLarge      code = 0x95
 	badAuthMethod       code = 0x8C
+	unsupportedVersion  code = 0x84
+	clientIDInvalid     code = 0x85
+	serverUnavailable   code = 0x88
 	quotaExceeded       code = 0x97
 	adminAction         code = 0x98
 	sharedNotSupported  code = 0x9E
@@ -155,7 +158,10 @@ func decodePublishProps(p *publish, body []byte) (payload []byte, err error) {
 	for len(props) > 0 {
 		id := props[0]
 		props = props[1:]
-		if id > propUser || seen[id] && id != propUser {
+		if id > propUser {
+			return nil, malformed // of no packet, or of another one [MQTT 2.2.2.2]
+		}
+		if seen[id] && id != propUser {
 			return nil, protocolError // each at most once [MQTT 3.3.2.3]
 		}
 		seen[id] = true
@@ -207,8 +213,10 @@ func decodeProp(p *publish, m *message.Properties, id byte, b []byte) (rest []by
 				m.User = append(m.User, message.UserProperty{Name: string(text), Value: string(value)})
 			}
 		}
-	default: // a subscription identifier too: a client must not send it [MQTT-3.3.4-6]
-		return nil, protocolError
+	case propSubscription:
+		return nil, protocolError // a client must not send it [MQTT-3.3.4-6]
+	default:
+		return nil, malformed
 	}
 	if !ok {
 		return nil, malformed
@@ -245,7 +253,7 @@ func containsZero(b []byte) bool {
 
 // decodeAck reads PUBACK, PUBREC, PUBREL or PUBCOMP [MQTT 3.4.2]. Its
 // properties say nothing that we need.
-func decodeAck(body []byte, v5 bool) (id uint16, reason code, err error) {
+func decodeAck(kind byte, body []byte, v5 bool) (id uint16, reason code, err error) {
 	if len(body) < 2 || !v5 && len(body) != 2 {
 		return 0, 0, malformed
 	}
@@ -256,8 +264,18 @@ func decodeAck(body []byte, v5 bool) (id uint16, reason code, err error) {
 	if len(body) > 2 {
 		reason = code(body[2])
 	}
+	if len(body) > 3 {
+		if rest, err := checkProperties(kind, body[3:]); err != nil {
+			return 0, 0, err
+		} else if len(rest) > 0 {
+			return 0, 0, malformed
+		}
+	}
 	return id, reason, nil
 }
+
+// maxAck is the size of the longest acknowledgement, in bytes.
+const maxAck = 5
 
 // appendAck writes PUBACK, PUBREC, PUBREL or PUBCOMP.
 func appendAck(b []byte, kind byte, id uint16, reason code, v5 bool) []byte {
@@ -312,10 +330,13 @@ func propertiesSize(p *message.Properties) (n int) {
 	if p.PayloadIsUTF8 {
 		n += 2
 	}
-	for _, l := range [...]int{len(p.ContentType), len(p.ResponseTopic), len(p.CorrelationData)} {
+	for _, l := range [...]int{len(p.ContentType), len(p.ResponseTopic)} {
 		if l > 0 {
 			n += 3 + l
 		}
+	}
+	if p.CorrelationData != nil {
+		n += 3 + len(p.CorrelationData)
 	}
 	for _, u := range p.User {
 		n += 5 + len(u.Name) + len(u.Value)
@@ -367,7 +388,10 @@ func appendProperties(b []byte, m *message.Message, o *outgoing) []byte {
 	}
 	b = appendText(b, propContentType, p.ContentType)
 	b = appendText(b, propResponseTopic, p.ResponseTopic)
-	b = appendText(b, propCorrelation, string(p.CorrelationData))
+	if p.CorrelationData != nil { // empty ones are data, too [MQTT-3.3.2-16]
+		b = append(b, propCorrelation, byte(len(p.CorrelationData)>>8), byte(len(p.CorrelationData)))
+		b = append(b, p.CorrelationData...)
+	}
 	for _, u := range p.User {
 		b = append(b, propUser, byte(len(u.Name)>>8), byte(len(u.Name)))
 		b = append(b, u.Name...)

@@ -26,26 +26,22 @@ const (
 	ownHighWater   = 256 << 10        // answers unread by the client that stop its reader
 )
 
-// conn is one connection of a client. To mochi it is a net.Conn that carries
-// only the packets that mochi handles.
+// conn is one connection of a client.
 type conn struct {
-	b     *Broker
-	nc    net.Conn // TLS
-	peer  []*x509.Certificate
-	thing string // that the certificate names; empty: refused
-	why   error  // why it is refused
-
-	mochiID string // its name in mochi's books
+	b      *Broker
+	nc     net.Conn // TLS
+	socket *socket  // under it; nil: writing there may wait
+	peer   []*x509.Certificate
+	thing  string // that the certificate names; empty: refused
+	why    error  // why it is refused
 
 	// Owned by the goroutine that reads.
 	in       input
-	handed   []byte // what mochi has not read yet of its packet
 	head     connect
 	attached bool
 	normal   bool // DISCONNECT 0x00 was seen: no will
 	port     *router.Port
 	aliases  []string
-	reply    reply // what a hook has to say in the packet that mochi writes next
 	message  publish
 	msg      message.Message
 	topic    []byte    // of a publish that used an alias
@@ -59,11 +55,15 @@ type conn struct {
 	maxSize int // the largest packet that the client takes
 
 	closing atomic.Bool
+	ousted  atomic.Bool // it lost its place before it sent its CONNECT; see arrivals
+
+	unsent *chunk // taken from out; of whoever has set writing
 
 	mu      sync.Mutex
+	greeted bool      // a CONNACK that accepts is in the out buffer or out
 	drained sync.Cond // what waits for the out buffer to empty
-	out     []byte
-	writing bool // a goroutine empties out, or is asked for by a batch
+	out     outbox
+	writing bool // somebody empties out, or is asked for by a batch
 	dead    bool // nothing is written any more
 	blocked bool // messages wait in the queue for room
 	cause   error
@@ -74,6 +74,12 @@ func newConn(b *Broker, nc net.Conn) *conn {
 	c := &conn{b: b, nc: nc, maxSize: maxVarint + maxHeader, sendMax: maxWindow}
 	c.drained.L = &c.mu
 	c.in.nc = nc
+	if t, ok := nc.(*tls.Conn); ok {
+		c.socket, _ = t.NetConn().(*socket)
+	}
+	if c.socket != nil {
+		c.socket.in.waits = c.flush
+	}
 	return c
 }
 
@@ -90,26 +96,27 @@ func (c *conn) handshake() error {
 	return nil
 }
 
-// Read gives mochi the bytes of exactly one packet, as many as fit into p. Our
-// own packets are handled before it returns, so all packets keep their order.
-func (c *conn) Read(p []byte) (int, error) {
-	for len(c.handed) == 0 {
+// converse reads what the client says until the connection ends. Packets are handled
+// one by one, so that they keep their order.
+func (c *conn) converse() {
+	defer c.contain()
+	for {
 		packet, err := c.next()
-		if err != nil {
-			return 0, c.fail(err)
+		if err == nil {
+			err = c.handle(packet)
 		}
-		ours, err := c.handle(packet)
-		if err != nil {
-			return 0, c.fail(err)
+		if errors.Is(err, errHungUp) {
+			return
 		}
-		if !ours {
-			c.handed = packet
+		if err != nil {
+			_ = c.fail(err)
+			return
 		}
 	}
-	n := copy(p, c.handed)
-	c.handed = c.handed[n:]
-	return n, nil
 }
+
+// errHungUp is the end that a DISCONNECT asks for.
+var errHungUp = errors.New("the client has disconnected")
 
 // next returns the next packet. When it has to wait for one, the batch is over
 // and all that it touched is written.
@@ -126,8 +133,10 @@ func (c *conn) next() ([]byte, error) {
 		if packet != nil || err != nil {
 			return packet, err
 		}
-		if err := c.endBatch(); err != nil {
-			return nil, err
+		if c.socket == nil || !c.socket.whole() {
+			if err := c.endBatch(); err != nil {
+				return nil, err
+			}
 		}
 		if err := c.fill(); err != nil {
 			return nil, err
@@ -138,26 +147,33 @@ func (c *conn) next() ([]byte, error) {
 // endBatch wakes who got something in this batch, and waits while the client
 // does not read the answers that it asks for.
 func (c *conn) endBatch() error {
-	if c.port != nil {
-		c.port.Flush()
-	}
+	c.flush()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.out) > 0 {
-		c.start()
-	}
-	if len(c.out) <= ownHighWater && !c.acks.full() {
+	if c.out.size <= ownHighWater && !c.acks.full() {
 		return nil
 	}
 	stuck := time.AfterFunc(maxStuck, func() { c.cut(quotaExceeded) })
 	defer stuck.Stop()
-	for len(c.out) > ownHighWater || c.acks.full() {
+	for c.out.size > ownHighWater || c.acks.full() {
 		if c.dead || c.closing.Load() {
 			return net.ErrClosed
 		}
 		c.drained.Wait()
 	}
 	return nil
+}
+
+// flush has all written that this batch has brought for anybody.
+func (c *conn) flush() {
+	if c.port != nil {
+		c.port.Flush()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out.size > 0 {
+		c.start()
+	}
 }
 
 // fill reads from the network until the keep-alive has run out one and a half
@@ -224,69 +240,51 @@ func (c *conn) fail(err error) error {
 	return err
 }
 
-// cut tells the client why and ends the connection. It does not wait and may
-// be called from any goroutine.
+// cut tells the client why and ends the connection: nothing follows a DISCONNECT
+// [MQTT-3.14.4-1], and none goes out before CONNACK [MQTT-3.14.0-1]. It does not wait
+// and may be called from any goroutine.
 func (c *conn) cut(reason code) {
 	c.mu.Lock()
 	if c.cause == nil {
 		c.cause = reason
 	}
-	if c.v5 && !c.closing.Load() && !c.dead {
-		c.out = appendDisconnect(c.out, reason)
+	first := !c.closing.Swap(true)
+	if first && c.greeted && c.v5 && !c.dead {
+		c.out.append(appendDisconnect(nil, reason))
 	}
 	c.mu.Unlock()
-	_ = c.Close()
+	if first {
+		c.end()
+	}
+}
+
+// turnAway answers a CONNECT that mochi does not get.
+func (c *conn) turnAway(answer []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closing.Load() {
+		c.out.append(answer)
+	}
 }
 
 // Close ends the connection: the reader at once, the writer when it has
 // written what is left, for a second at most. It does not wait.
 func (c *conn) Close() error {
-	if c.closing.Swap(true) {
-		return nil
+	if !c.closing.Swap(true) {
+		c.end()
 	}
+	return nil
+}
+
+// end is what Close and cut do after they have set closing.
+func (c *conn) end() {
 	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
 	_ = c.nc.SetWriteDeadline(time.Now().Add(flushTimeout))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drained.Broadcast()
 	c.start()
-	return nil
 }
-
-// Write takes a packet of mochi's. It drops those that are not mochi's to
-// send: a PUBLISH, and a DISCONNECT to a client that knows none.
-func (c *conn) Write(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	kind := p[0] >> 4
-	if kind == typePublish || kind == typeDisconnect && !c.v5 {
-		return len(p), nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.dead || c.closing.Load() {
-		return 0, net.ErrClosed
-	}
-	c.out = append(c.out, p...)
-	if !c.attached {
-		c.start() // CONNACK
-	}
-	return len(p), nil
-}
-
-// LocalAddr and RemoteAddr are the network's.
-func (c *conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
 
 // RemoteAddr returns the address of the client.
 func (c *conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
-
-// SetDeadline does nothing: mochi's arithmetic of keep-alive overflows, and
-// writing must not keep a silent client alive. See fill.
-func (c *conn) SetDeadline(time.Time) error { return nil }
-
-// SetReadDeadline does nothing, as SetDeadline.
-func (c *conn) SetReadDeadline(time.Time) error { return nil }
-
-// SetWriteDeadline does nothing, as SetDeadline.
-func (c *conn) SetWriteDeadline(time.Time) error { return nil }

@@ -66,12 +66,13 @@ func (s *session) deliver(d *router.Delivery, h *handle, hop *router.Hop) (route
 	if c != nil && !c.fits(d.Message, h, min(d.QoS, h.qos)) {
 		return router.Dropped, tooLarge // [MQTT-3.1.2-25]
 	}
-	now := c != nil && s.queue.len() == 0 && s.window.len() < c.sendMax && c.room()
+	now := c != nil && s.queue.len() == 0 && s.window.again == s.window.tail && s.window.len() < c.sendMax && c.room()
 	size := sizeOf(d.Message)
 	if !now && (s.queue.len() >= maxQueued || s.queue.bytes+size > maxQueuedBytes || s.b.queued.Load()+int64(size) > maxAllQueued) {
 		return router.Dropped, queueFull
 	}
-	p := &pending{msg: d.Message.Keep(), cell: cell, h: h, table: table, qos: min(d.QoS, h.qos)}
+	p := s.keep(d)
+	p.cell, p.h, p.table, p.qos = cell, h, table, min(d.QoS, h.qos)
 	cell.Queue()
 	// A client that is there and keeps up has its messages acknowledged before
 	// they need the disk.
@@ -98,10 +99,19 @@ func (s *session) transmit(c *conn, p *pending, d *router.Delivery) {
 	at(pointSent)
 }
 
-// pump moves messages from the queue into the window while there is room. The
-// caller holds mu.
+// pump moves messages from the queue into the window while there is room, after
+// those of the window that the connection has not got yet. The caller holds mu.
 func (s *session) pump(c *conn, d *router.Delivery) {
-	for s.queue.len() > 0 && s.window.len() < c.sendMax && c.room() {
+	w := &s.window
+	for w.again < w.tail && int(w.again-w.head) < c.sendMax && c.room() {
+		n := w.again
+		w.again++
+		s.sendAgain(c, n, d)
+	}
+	if w.again < w.tail {
+		return
+	}
+	for s.queue.len() > 0 && w.len() < c.sendMax && c.room() {
 		p := s.take()
 		if v, why := s.judge(p, c); v != 0 {
 			s.lose(p, v, why)
@@ -161,24 +171,36 @@ func (s *session) rejudge() {
 }
 
 // resume sends again what a former connection did not acknowledge, then what
-// waits [MQTT-4.4.0-1]. The caller holds mu.
+// waits, as far as the receive maximum of the new one goes [MQTT-4.4.0-1,
+// -3.3.4-9]. The caller holds mu.
 func (s *session) resume(c *conn, d *router.Delivery) {
 	s.window.each(func(id uint16, p *pending) {
 		if p.state == released {
-			c.ack(typePubrel, id, success, d)
-			return
+			c.ack(typePubrel, id, success, d) // no quota for these [MQTT-3.3.4-10]
 		}
-		// An expired message that was sent once is sent again: the client may
-		// have it already and waits for the rest of its QoS 2 flow.
-		if !s.allowed(p) {
-			s.close(p, router.Dropped, rowGone)
-			return
-		}
-		o := outgoing{id: id, qos: p.qos, retain: p.h.flag(p.msg), dup: true, subIDs: p.h.subIDs}
-		c.send(p.msg, &o, d, 0)
 	})
-	s.window.advance()
+	s.window.again = s.window.head
 	s.pump(c, d)
+}
+
+// sendAgain sends the n-th message of the window to a new connection.
+func (s *session) sendAgain(c *conn, n uint64, d *router.Delivery) {
+	p := s.window.ring[n%maxWindow]
+	if p.state != sent {
+		return
+	}
+	// An expired message that was sent once is sent again: the client may
+	// have it already and waits for the rest of its QoS 2 flow.
+	if !s.allowed(p) {
+		s.close(p, router.Dropped, rowGone)
+		s.window.advance()
+		return
+	}
+	o := outgoing{id: idOf(n), qos: p.qos, retain: p.h.flag(p.msg), dup: true, subIDs: p.h.subIDs}
+	if c.send(p.msg, &o, d, 0) == sendTooLarge { // the client of today takes only smaller ones
+		s.close(p, router.Dropped, tooLarge)
+		s.window.advance()
+	}
 }
 
 // acked ends a QoS 1 message, or a QoS 2 message at PUBCOMP.

@@ -1,95 +1,84 @@
 package broker
 
 import (
-	"github.com/mochi-mqtt/server/v2/packets"
-
 	"greengate/core/message"
 	"greengate/core/router"
 )
 
-// handle takes the packets that are ours. Those that are mochi's it checks so
-// far that mochi cannot stumble over them.
-func (c *conn) handle(packet []byte) (ours bool, err error) {
+// handle takes one packet of a connected client.
+func (c *conn) handle(packet []byte) error {
 	kind := packet[0] >> 4
-	if !c.attached {
-		return false, nil // mochi wants a CONNECT and nothing else
+	body := bodyOf(packet)
+	flags := packet[0] & 0x0F
+	switch kind {
+	case typePublish:
+		return c.publish(packet[0], body)
+	case typePuback, typePubrec, typePubcomp:
+		if flags != 0 {
+			return malformed
+		}
+		return c.acknowledged(kind, body)
+	case typePubrel:
+		if flags != 2 {
+			return malformed // [MQTT-3.6.1-1]
+		}
+		return c.acknowledged(kind, body)
+	case typeSubscribe, typeUnsubscribe:
+		if flags != 2 {
+			return malformed // [MQTT-3.8.1-1, 3.10.1-1]
+		}
+		if err := checkFilters(kind, body, c.v5); err != nil {
+			return err
+		}
+		if kind == typeSubscribe {
+			return c.subscribes(body)
+		}
+		return c.unsubscribes(body)
+	case typePingreq:
+		if flags != 0 || len(body) != 0 {
+			return malformed
+		}
+		c.reply(typePingresp<<4, 0)
+		return nil
+	case typeDisconnect:
+		if flags != 0 {
+			return malformed // [MQTT-3.14.1-1]
+		}
+		return c.goodbye(body)
+	case typeAuth:
+		if flags != 0 {
+			return malformed // [MQTT-3.15.1-1]
+		}
+	case 0:
+		return malformed
 	}
+	return protocolError // a second CONNECT, AUTH, or a packet of servers
+}
+
+// bodyOf is a packet without its fixed header.
+func bodyOf(packet []byte) []byte {
 	body := packet[1:]
 	for body[0] >= 0x80 {
 		body = body[1:]
 	}
-	body = body[1:]
-	flags := packet[0] & 0x0F
-	switch kind {
-	case typePublish:
-		return true, c.publish(packet[0], body)
-	case typePuback, typePubrec, typePubcomp:
-		if flags != 0 {
-			return true, malformed
-		}
-		return true, c.acknowledged(kind, body)
-	case typePubrel:
-		if flags != 2 {
-			return true, malformed // [MQTT-3.6.1-1]
-		}
-		return true, c.acknowledged(kind, body)
-	case typeSubscribe, typeUnsubscribe:
-		if flags != 2 {
-			return true, malformed // [MQTT-3.8.1-1, 3.10.1-1]
-		}
-		return false, c.check(kind, body)
-	case typePingreq:
-		if flags != 0 || len(body) != 0 {
-			return true, malformed
-		}
-		return false, nil
-	case typeDisconnect:
-		if flags != 0 {
-			return true, malformed // [MQTT-3.14.1-1]
-		}
-		c.normal = len(body) == 0 || body[0] == byte(success) // [MQTT-3.14.4-3]
-		return false, c.check(kind, body)
-	case 0:
-		return true, malformed
-	}
-	return true, protocolError // a second CONNECT, AUTH, or a packet of servers
+	return body[1:]
 }
 
-// check decodes a packet as mochi will, and answers for it: mochi says nothing
-// to the client about a malformed one, and an options byte that is missing
-// makes it panic.
-func (c *conn) check(kind byte, body []byte) (err error) {
-	defer func() {
-		if recover() != nil {
-			err = malformed
-		}
-	}()
-	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: kind, Qos: 1, Remaining: len(body)}, ProtocolVersion: 4}
-	if c.v5 {
-		pk.ProtocolVersion = 5
-	}
-	var verdict packets.Code
-	switch kind {
-	case typeSubscribe:
-		if err = pk.SubscribeDecode(body); err == nil {
-			verdict = pk.SubscribeValidate()
-		}
-	case typeUnsubscribe:
-		if err = pk.UnsubscribeDecode(body); err == nil {
-			verdict = pk.UnsubscribeValidate()
-		}
-	case typeDisconnect:
-		if err = pk.DisconnectDecode(body); err == nil && pk.Properties.SessionExpiryIntervalFlag {
-			return c.sess.prolong(pk.Properties.SessionExpiryInterval)
-		}
-	}
+// goodbye takes a DISCONNECT. Its error is errHungUp; one that is wrong ends the
+// connection as a fault does, so that the will goes out.
+func (c *conn) goodbye(body []byte) error {
+	expiry, asks, err := checkDisconnect(body, c.v5)
 	if err != nil {
-		return malformed
+		return err
 	}
-	if verdict.Code >= 0x80 {
-		return code(verdict.Code)
+	if asks {
+		if err := c.sess.prolong(c, expiry); err != nil {
+			return err
+		}
+		c.b.remember(c.sess)
 	}
-	return nil
+	c.normal = len(body) == 0 || body[0] == byte(success) // [MQTT-3.14.4-3]
+	return errHungUp
 }
 
 // publish routes a PUBLISH.
@@ -182,7 +171,7 @@ func (c *conn) acknowledge(p *publish, allowed bool, receipt *router.Receipt) {
 
 // acknowledged takes PUBACK, PUBREC, PUBREL and PUBCOMP.
 func (c *conn) acknowledged(kind byte, body []byte) error {
-	id, reason, err := decodeAck(body, c.v5)
+	id, reason, err := decodeAck(kind, body, c.v5)
 	if err != nil {
 		return err
 	}
@@ -231,9 +220,12 @@ func (s *session) release(id uint16) (known bool) {
 
 // prolong sets the expiry that a DISCONNECT asks for, in seconds. A session
 // that was to end with its connection cannot be kept [MQTT 3.14.2.2.2].
-func (s *session) prolong(expiry uint32) error {
+func (s *session) prolong(c *conn, expiry uint32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.conn != c {
+		return nil // taken over
+	}
 	if s.expiry == 0 && expiry > 0 {
 		return protocolError
 	}

@@ -1,14 +1,12 @@
 package broker
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"greengate/core/message"
 	"greengate/core/router"
 )
 
@@ -32,14 +30,8 @@ type refusal struct {
 
 func (r refusal) Error() string { return r.text }
 
-// reply is what the hooks have found out about a SUBSCRIBE or UNSUBSCRIBE.
-type reply struct {
-	codes []byte
-	fresh []*subscription // that get the retained messages
-}
-
-// hook is the ear that mochi has for us. Its methods run on the goroutine that
-// reads the connection.
+// hook is the ear that mochi has for us. Its methods run on the goroutine of the
+// handshake.
 type hook struct {
 	mqtt.HookBase
 	b *Broker
@@ -49,14 +41,10 @@ func (h *hook) ID() string { return "greengate" }
 
 func (h *hook) Provides(method byte) bool {
 	return slices.Contains([]byte{
-		mqtt.OnPacketRead, mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnACLCheck,
+		mqtt.OnPacketRead, mqtt.OnConnect, mqtt.OnConnectAuthenticate,
 		mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnPacketEncode,
-		mqtt.OnSubscribe, mqtt.OnUnsubscribe, mqtt.OnPacketProcessed,
 	}, method)
 }
-
-// connOf returns our connection behind a client of mochi's.
-func connOf(cl *mqtt.Client) *conn { return cl.Net.Conn.(*conn) }
 
 // OnPacketRead takes from a CONNECT all that is ours to keep, and hides the
 // will and the password from mochi: it refuses a will without payload and an
@@ -85,12 +73,7 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		c.head.expiry = forever
 	}
 	if in.WillFlag {
-		if in.WillQos > 2 {
-			return pk, errors.New("will with QoS 3") // [MQTT-3.1.2-12]
-		}
 		c.head.takeWill(pk)
-	} else if in.WillQos != 0 || in.WillRetain {
-		return pk, errors.New("flags of a will without a will") // [MQTT-3.1.2-11, -13]
 	}
 	in.WillFlag, in.WillRetain, in.WillQos, in.WillPayload, in.WillTopic = false, false, 0, nil, ""
 	in.UsernameFlag, in.Username, in.PasswordFlag, in.Password = false, nil, false, nil
@@ -106,9 +89,9 @@ func (h *connect) refuse(with code, reason router.Reason, text string) {
 // OnConnect gives the client a name of its own in mochi's books, so that two
 // connections of one thing never meet there.
 func (h *hook) OnConnect(cl *mqtt.Client, _ packets.Packet) error {
-	c := connOf(cl)
-	c.mochiID = fmt.Sprintf("%s#%d", c.thing, h.b.serial.Add(1))
-	cl.ID = c.mochiID
+	d := doorOf(cl)
+	d.name = fmt.Sprintf("%s#%d", d.c.thing, h.b.serial.Add(1))
+	cl.ID = d.name
 	cl.Properties.Props.AssignedClientID = ""
 	return nil
 }
@@ -123,10 +106,10 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, _ packets.Packet) bool {
 		head.refusal = notAuthorized
 		h.b.refused(c, c.why)
 		return false
-	case head.clientID != c.thing:
-		head.refuse(notAuthorized, "client-id", fmt.Sprintf("client id %q is not the thing name %q", head.clientID, c.thing))
+	case head.clientID != c.thing: // an empty one, too [MQTT-3.1.3-8; of 3.1.1: -3.1.3-9]
+		head.refuse(clientIDInvalid, "client-id", fmt.Sprintf("client id %q is not the thing name %q", head.clientID, c.thing))
 	case h.b.stopping.Load():
-		head.refuse(shuttingDown, "stopping", "the gateway is stopping")
+		head.refuse(serverUnavailable, "stopping", "the gateway is stopping")
 	}
 	if head.refusal != success {
 		h.b.refused(c, head.refusalWhy)
@@ -135,14 +118,12 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, _ packets.Packet) bool {
 	return true
 }
 
-// OnACLCheck leaves all to the gate.
-func (h *hook) OnACLCheck(*mqtt.Client, string, bool) bool { return true }
-
 // OnSessionEstablish claims the session of the thing before CONNACK goes out.
 // From here on the certificates that this one replaces count no more, so none
 // of them can take the session back.
 func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 	c := connOf(cl)
+	h.b.arrivals.leave(c)
 	h.b.identities.Used(c.thing, c.peer[0])
 	h.b.claim(c)
 	h.b.remember(c.sess)
@@ -153,17 +134,12 @@ func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	h.b.attach(connOf(cl))
 }
 
-// OnPacketEncode completes the answers of mochi's with what only we know.
+// OnPacketEncode completes CONNACK with what only we know.
 func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
-	c := connOf(cl)
-	switch pk.FixedHeader.Type {
-	case packets.Connack:
-		return c.connack(pk)
-	case packets.Suback, packets.Unsuback:
-		pk.ReasonCodes = c.reply.codes
-		pk.Properties = packets.Properties{}
+	if pk.FixedHeader.Type != packets.Connack {
+		return pk
 	}
-	return pk
+	return connOf(cl).connack(pk)
 }
 
 // connack says what we serve and which session this is.
@@ -172,7 +148,7 @@ func (c *conn) connack(pk packets.Packet) packets.Packet {
 	case c.head.refusal != success:
 		pk.ReasonCode = byte(c.head.refusal)
 		if !c.v5 {
-			pk.ReasonCode = 5 // not authorized
+			pk.ReasonCode = c.head.refusal.return3()
 		}
 		pk.Properties = packets.Properties{}
 	case pk.ReasonCode == 0:
@@ -187,70 +163,13 @@ func (c *conn) connack(pk packets.Packet) packets.Packet {
 	return pk
 }
 
-// OnSubscribe enters the subscriptions. mochi gets none of them: it answers
-// with our codes and keeps nothing.
-func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
-	c := connOf(cl)
-	c.reply = reply{codes: make([]byte, len(pk.Filters))}
-	var entered []*subscription
-	for i, f := range pk.Filters {
-		sub := &subscription{
-			sess: c.sess, filter: f.Filter, qos: f.Qos, id: uint32(f.Identifier),
-			noLocal: f.NoLocal, asPublished: f.RetainAsPublished,
-		}
-		existed, refused := h.b.subscribe(c, sub)
-		switch {
-		case refused == success:
-			c.reply.codes[i] = sub.qos
-			entered = append(entered, sub)
-			if f.RetainHandling == 0 || f.RetainHandling == 1 && !existed { // [MQTT-3.3.1-9, -10, -11]
-				c.reply.fresh = append(c.reply.fresh, sub)
-			}
-		case c.v5:
-			c.reply.codes[i] = byte(refused)
-		default:
-			c.reply.codes[i] = byte(unspecifiedError311)
-		}
+// return3 is the return code of MQTT 3.1.1 for a refusal [MQTT 3.2.2.3].
+func (c code) return3() byte {
+	switch c {
+	case clientIDInvalid:
+		return 2
+	case serverUnavailable:
+		return 3
 	}
-	h.b.rememberSubscriptions(c.sess, entered, nil)
-	pk.Filters = make(packets.Subscriptions, len(pk.Filters)) // empty filters: nothing for mochi to do
-	return pk
-}
-
-// OnUnsubscribe takes the subscriptions out.
-func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
-	c := connOf(cl)
-	c.reply = reply{codes: make([]byte, len(pk.Filters))}
-	var removed []string
-	for i, f := range pk.Filters {
-		if h.b.unsubscribe(c, f.Filter) {
-			removed = append(removed, f.Filter)
-		} else {
-			c.reply.codes[i] = byte(noSubscription)
-		}
-	}
-	h.b.rememberSubscriptions(c.sess, nil, removed)
-	return pk
-}
-
-// OnPacketProcessed sends the retained messages once SUBACK is written.
-func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error) {
-	if pk.FixedHeader.Type != packets.Subscribe || err != nil {
-		return
-	}
-	c := connOf(cl)
-	to := message.DeviceEndpoint(c.thing)
-	for _, sub := range c.reply.fresh {
-		ask := &handle{sess: c.sess, qos: sub.qos, retained: true}
-		if sub.id != 0 {
-			ask.subIDs = []uint32{sub.id}
-		}
-		for _, m := range h.b.retained.matching(sub.filter) {
-			if sub.noLocal && m.Source == to {
-				continue // [MQTT-3.8.3-3]
-			}
-			c.port.Send(m, to, ask)
-		}
-	}
-	c.reply = reply{}
+	return 5 // not authorized
 }

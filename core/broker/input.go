@@ -6,11 +6,12 @@ import (
 	"sync"
 )
 
-// Sizes of the input buffer. A silent connection holds the small one; one that
-// fills it gets a large one from the pool for as long as it does.
+// Sizes of the input buffer, in bytes. A silent connection holds the small one; one
+// that fills it gets a large one from the pool for as long as it does, which takes a
+// whole record of TLS beside the begin of a packet.
 const (
 	smallInput = 512
-	largeInput = 16 << 10
+	largeInput = 20 << 10
 )
 
 var largeInputs = sync.Pool{New: func() any { b := make([]byte, largeInput); return &b }}

@@ -100,7 +100,7 @@ func (b *Broker) accept(ctx context.Context, l net.Listener) {
 		switch {
 		case err == nil:
 			short = false
-			b.ServeConn(tls.Server(nc, b.tls))
+			b.ServeConn(tls.Server(newSocket(nc), b.tls))
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return
 		default:
@@ -120,17 +120,20 @@ func (b *Broker) accept(ctx context.Context, l net.Listener) {
 // ServeConn serves an accepted TLS connection, whose handshake may have run
 // already. It returns at once.
 func (b *Broker) ServeConn(nc *tls.Conn) {
-	if why, ok := b.arrivals.enter(nc.RemoteAddr()); !ok {
-		b.router.Note(router.Refused, "too-many-connects")
-		b.refusals.tell(b.log, why, nc.RemoteAddr(), nil)
-		_ = nc.NetConn().Close()
+	c := newConn(b, nc)
+	ousted, ok := b.arrivals.enter(c)
+	if !ok {
+		b.crowded(c)
 		return
 	}
-	c := newConn(b, nc)
+	if ousted != nil {
+		ousted.ousted.Store(true)
+		b.crowded(ousted)
+	}
 	b.mu.Lock()
 	if b.stopping.Load() {
 		b.mu.Unlock()
-		b.arrivals.leave(nc.RemoteAddr())
+		b.arrivals.leave(c)
 		_ = nc.NetConn().Close()
 		return
 	}
@@ -140,56 +143,52 @@ func (b *Broker) ServeConn(nc *tls.Conn) {
 	go b.serve(c)
 }
 
-// serve is the life of a connection. TLS runs on a goroutine of its own, whose
-// stack grows far and ends with it.
+// crowded closes a connection whose address has too many that are silent.
+func (b *Broker) crowded(c *conn) {
+	b.router.Note(router.Refused, "too-many-connects")
+	b.refusals.tell(b.log, "too many connections of this address without CONNECT", c.RemoteAddr(), nil)
+	_ = c.nc.(*tls.Conn).NetConn().Close()
+}
+
+// serve is the life of a connection. TLS and CONNECT run on this goroutine, whose
+// stack grows far and ends with it; the conversation on one of its own, whose stack is
+// small and stays.
 func (b *Broker) serve(c *conn) {
 	if err := c.handshake(); err != nil {
-		b.router.Note(router.Refused, "tls")
-		b.refusals.tell(b.log, "TLS handshake failed", c.RemoteAddr(), err)
+		if !c.ousted.Load() {
+			b.router.Note(router.Refused, "tls")
+			b.refusals.tell(b.log, "TLS handshake failed", c.RemoteAddr(), err)
+		}
 		_ = c.nc.Close()
-		b.arrivals.leave(c.nc.RemoteAddr())
+		b.arrivals.leave(c)
 		b.forget(c)
 		return
 	}
-	go b.talk(c)
+	if !b.establish(c) {
+		b.part(c)
+		return
+	}
+	go func() {
+		c.converse()
+		b.part(c)
+	}()
 }
 
-// talk runs mochi on the connection until it ends. What mochi returns is no
-// guide to why.
-func (b *Broker) talk(c *conn) {
+// part is the end of a connection whose handshake went well.
+func (b *Broker) part(c *conn) {
 	defer b.forget(c)
-	b.establish(c)
 	_ = c.Close()
 	if c.port != nil {
 		c.port.Flush()
 	}
-	if !c.attached {
-		b.arrivals.leave(c.nc.RemoteAddr())
-	}
+	b.arrivals.leave(c)
 	if c.sess != nil {
 		b.detach(c)
 	}
 	c.in.release()
-	if !c.attached {
-		return
+	if c.attached {
+		b.log.Info("device disconnected", "thing", c.thing, "reason", c.farewell())
 	}
-	b.log.Info("device disconnected", "thing", c.thing, "reason", c.farewell())
-}
-
-// establish hands the connection to mochi. A panic in there ends this
-// connection and nothing else.
-func (b *Broker) establish(c *conn) {
-	defer func() {
-		if v := recover(); v != nil {
-			b.log.Error("connection ended by a panic; please report this", "thing", c.thing, "err", fmt.Sprint(v))
-			_ = c.fail(malformed)
-		}
-	}()
-	if err := b.mochi.EstablishConnection("mqtt", c); err != nil && !c.attached && c.head.refusal == success {
-		b.router.Note(router.Refused, "bad-connect")
-		b.refusals.tell(b.log, "connection refused", c.RemoteAddr(), err)
-	}
-	b.mochi.Clients.Delete(c.mochiID)
 }
 
 func (b *Broker) forget(c *conn) {
@@ -240,8 +239,7 @@ const (
 )
 
 func (r *refusals) tell(log interface{ Warn(string, ...any) }, what string, addr net.Addr, err error, more ...any) {
-	host, _, _ := net.SplitHostPort(addr.String())
-	text := ""
+	host, text := hostOf(addr), ""
 	if err != nil {
 		text = strings.ReplaceAll(err.Error(), addr.String(), host)
 	}

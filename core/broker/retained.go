@@ -36,7 +36,8 @@ type kept struct {
 }
 
 // keep stores m for its topic in place of the one before; an empty payload
-// takes it out [MQTT-3.3.1-6, -7]. It tells whether there was room.
+// takes it out [MQTT-3.3.1-6, -7]. It tells whether there was room; when there was not,
+// the one before is gone too, for it is no more the last.
 func (r *retained) keep(m *message.Message, stored time.Time) (ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -51,6 +52,9 @@ func (r *retained) keep(m *message.Message, stored time.Time) (ok bool) {
 		return true
 	}
 	if !existed && r.tree.count >= maxRetained || r.bytes-size+sizeOf(m) > maxRetainedBytes {
+		if r.tree.remove(m.Topic, "") {
+			r.bytes -= size
+		}
 		return false
 	}
 	k := m.Keep()

@@ -77,6 +77,11 @@ func TestRetainedBound(t *testing.T) {
 	if !noted(s, "retained-full") {
 		t.Error("40 MiB were kept")
 	}
+	// One for which there is no room takes the one before away: that is the last no more.
+	a.publish("big/A", 1, big+big+big, true)
+	b := s.connect("b")
+	b.subscribe(1, "big/A")
+	b.silent()
 	a.publish("$reserved", 1, "x", true)
 	a.subscribe(0, "$reserved")
 	a.silent()

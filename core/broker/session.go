@@ -51,6 +51,7 @@ type pending struct {
 	table uint64 // generation of the table that allowed it
 	qos   byte
 	state pendingState
+	own   *message.Message // msg, when its memory is used again; see recycle
 
 	// Of a durable session; see store.
 	n       int64 // its row
@@ -150,6 +151,7 @@ func (q *queue) filter(keep func(*pending) bool) {
 type window struct {
 	ring       []*pending // of 0 or maxWindow places
 	head, tail uint64     // the n of the first unacknowledged and of the next
+	again      uint64     // the n of the first that this connection has not got yet
 }
 
 func (w *window) len() int { return int(w.tail - w.head) }
@@ -159,18 +161,20 @@ func (w *window) len() int { return int(w.tail - w.head) }
 // that id for the old one; so the same ids must not come first again.
 func (w *window) startAnywhere() {
 	w.head = rand.Uint64N(65535)
-	w.tail = w.head
+	w.tail, w.again = w.head, w.head
 }
 
 func idOf(n uint64) uint16 { return uint16(n%65535) + 1 }
 
-// push takes p in and returns its packet id. There must be room.
+// push takes p in and returns its packet id. There must be room, and nothing to send
+// again.
 func (w *window) push(p *pending) uint16 {
 	if w.ring == nil {
 		w.ring = make([]*pending, maxWindow)
 	}
 	w.ring[w.tail%maxWindow] = p
 	w.tail++
+	w.again = w.tail
 	return idOf(w.tail - 1)
 }
 
@@ -189,12 +193,14 @@ func (w *window) get(id uint16) *pending {
 // advance frees the places at the head that are done.
 func (w *window) advance() {
 	for w.head < w.tail && w.ring[w.head%maxWindow].state == done {
+		w.ring[w.head%maxWindow].recycle()
 		w.ring[w.head%maxWindow] = nil
 		w.head++
 	}
 	if w.head == w.tail && w.ring != nil {
 		w.ring[w.head%maxWindow] = nil
 	}
+	w.again = max(w.again, w.head)
 }
 
 // each calls f for every message in the window, in the order sent.

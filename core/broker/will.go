@@ -30,8 +30,9 @@ func (h *connect) takeWill(pk packets.Packet) {
 	}
 	if pk.ProtocolVersion == 5 {
 		// The will goes out when its delay has passed or the session ends,
-		// whichever is first [MQTT-3.1.3.2.2].
-		w.delay = time.Duration(min(p.WillDelayInterval, h.expiry)) * time.Second
+		// whichever is first [MQTT-3.1.2-8]. The end is not known yet: a
+		// DISCONNECT may move it.
+		w.delay = time.Duration(p.WillDelayInterval) * time.Second
 		w.msg.Properties = willProperties(p)
 	}
 	h.will = w
@@ -40,7 +41,7 @@ func (h *connect) takeWill(pk packets.Packet) {
 // willProperties takes over what a publish would carry; nil when there is
 // nothing.
 func willProperties(p *packets.Properties) *message.Properties {
-	if !p.PayloadFormatFlag && p.ContentType == "" && p.ResponseTopic == "" && len(p.CorrelationData) == 0 && len(p.User) == 0 {
+	if !p.PayloadFormatFlag && p.ContentType == "" && p.ResponseTopic == "" && p.CorrelationData == nil && len(p.User) == 0 {
 		return nil
 	}
 	m := &message.Properties{

@@ -1,17 +1,11 @@
 package broker
 
 import (
-	"sync"
+	"errors"
 
 	"greengate/core/message"
 	"greengate/core/router"
 )
-
-// buffers are out buffers that nobody uses. Larger ones than maxPooled are left
-// to the garbage collector.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
-
-const maxPooled = 64 << 10
 
 type sendResult int
 
@@ -28,7 +22,8 @@ const (
 // with o.table when another table is in force.
 func (c *conn) send(m *message.Message, o *outgoing, d *router.Delivery, limit int) sendResult {
 	remaining, props := publishSize(m, o, c.v5)
-	if remaining+1+varintSize(remaining) > c.maxSize {
+	size := 1 + varintSize(remaining) + remaining
+	if size > c.maxSize {
 		return sendTooLarge
 	}
 	c.mu.Lock()
@@ -36,13 +31,13 @@ func (c *conn) send(m *message.Message, o *outgoing, d *router.Delivery, limit i
 	switch {
 	case c.dead || c.closing.Load():
 		return sendGone
-	case limit > 0 && len(c.out) >= limit:
+	case limit > 0 && c.out.size >= limit:
 		return sendFull
 	case o.table != 0 && o.table != c.b.router.Generation():
 		return sendStale
 	}
-	c.grow()
-	c.out = appendPublish(c.out, m, o, c.v5, remaining, props)
+	b := c.out.room(size)
+	*b = appendPublish(*b, m, o, c.v5, remaining, props)
 	c.later(d)
 	return sendOK
 }
@@ -54,16 +49,14 @@ func (c *conn) ack(kind byte, id uint16, reason code, d *router.Delivery) {
 	if c.dead || c.closing.Load() {
 		return
 	}
-	c.grow()
-	c.out = appendAck(c.out, kind, id, reason, c.v5)
+	c.appendAck(kind, id, reason)
 	c.later(d)
 }
 
-// grow takes a buffer from the pool when there is none. The caller holds mu.
-func (c *conn) grow() {
-	if c.out == nil {
-		c.out = *buffers.Get().(*[]byte)
-	}
+// appendAck appends an acknowledgement. The caller holds mu.
+func (c *conn) appendAck(kind byte, id uint16, reason code) {
+	var packet [maxAck]byte
+	c.out.append(appendAck(packet[:0], kind, id, reason, c.v5))
 }
 
 // later has the buffer written at the end of the batch, by whoever asks first.
@@ -83,31 +76,99 @@ func (c *conn) start() {
 	}
 }
 
-// Wake writes what the batch has appended.
-func (c *conn) Wake() { go c.write() }
+// What who wakes writes himself, at most. A client that is sent more at once is
+// probably sent yet more before another goroutine runs.
+const (
+	maxInline        = largeChunk // bytes
+	maxInlinePackets = 8
+)
+
+// Wake writes what the batch has appended. It does not wait for the client, and what
+// others append meanwhile it leaves to a goroutine.
+func (c *conn) Wake() {
+	if c.socket == nil || !c.b.pace.calm() {
+		go c.write()
+		return
+	}
+	c.mu.Lock()
+	if c.out.size > maxInline || c.out.packets > maxInlinePackets || c.dead || c.closing.Load() {
+		c.mu.Unlock()
+		go c.write()
+		return
+	}
+	c.unsent = c.out.take()
+	c.mu.Unlock()
+	if behind, err := c.push(); !behind && !c.settle(err, false) {
+		go c.write()
+	}
+}
 
 // write empties the out buffer and ends; at most one runs. All that gathers
 // while it writes goes into its next write.
 func (c *conn) write() {
-	c.mu.Lock()
-	for len(c.out) > 0 && !c.dead {
-		b := c.out
-		c.out = nil
-		c.mu.Unlock()
-		_, err := c.nc.Write(b)
+	for {
+		behind, err := c.push()
+		if behind || c.settle(err, true) {
+			return
+		}
+	}
+}
+
+// push writes what was taken from the out buffer. It reports whether the client
+// is behind: then write goes on when it has read. Only who has set writing calls
+// it.
+func (c *conn) push() (behind bool, err error) {
+	for c.unsent != nil {
+		if err := c.pushSome(); err != nil {
+			c.unsent = nil
+			return false, err
+		}
 		at(pointOut)
-		if cap(b) <= maxPooled {
-			b = b[:0]
-			buffers.Put(&b)
+		if c.socket != nil && c.socket.behind(c.write) {
+			return true, nil
 		}
-		c.mu.Lock()
-		if err != nil {
-			c.dead = true
-			if c.cause == nil {
-				c.cause = err
-			}
+	}
+	return false, nil
+}
+
+// pushSome writes as much as goes well into one system call.
+func (c *conn) pushSome() (err error) {
+	k := c.unsent
+	corked := c.socket != nil && (k.next != nil || len(k.b)-k.sent > largeChunk)
+	if corked {
+		c.socket.cork()
+	}
+	for room := gathered; k != nil && room >= largeChunk && err == nil; k = c.unsent {
+		n := min(len(k.b)-k.sent, largeChunk)
+		_, err = c.nc.Write(k.b[k.sent : k.sent+n])
+		room -= n
+		if k.sent += n; k.sent == len(k.b) {
+			c.unsent = k.next
+			k.free()
 		}
-		c.drained.Broadcast()
+	}
+	if corked {
+		err = errors.Join(err, c.socket.uncork())
+	}
+	return err
+}
+
+// settle ends a round of writing. It takes what has gathered meanwhile and
+// reports false; or the writing is over, for now or for good. Who does not stay
+// leaves what else there is to do to another goroutine.
+func (c *conn) settle(err error, stay bool) (over bool) {
+	c.mu.Lock()
+	if err != nil {
+		c.dead = true
+		if c.cause == nil {
+			c.cause = err
+		}
+	}
+	c.drained.Broadcast()
+	if c.out.size > 0 && !c.dead {
+		c.unsent = c.out.take()
+		c.mu.Unlock()
+		return false
 	}
 	c.writing = false
 	blocked := c.blocked
@@ -115,17 +176,21 @@ func (c *conn) write() {
 	last := c.closing.Load() || c.dead
 	if last {
 		c.dead = true
-		c.out = nil
+		c.out = outbox{}
 		c.drained.Broadcast()
 	}
 	c.mu.Unlock()
-	if last {
+	switch {
+	case last && stay:
 		_ = c.nc.Close()
-		return
-	}
-	if blocked {
+	case last:
+		go func() { _ = c.nc.Close() }()
+	case blocked && stay:
 		c.refill()
+	case blocked:
+		go c.refill()
 	}
+	return true
 }
 
 // refill sends what waited for room in the out buffer.
@@ -145,7 +210,7 @@ func (c *conn) refill() {
 func (c *conn) room() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.out) < highWater {
+	if c.out.size < highWater {
 		return true
 	}
 	c.blocked = true

@@ -68,6 +68,10 @@ func (p *Port) remember(r *Route) {
 	p.hops += len(r.hops)
 }
 
+// Heard tells whether anybody is there for what goes this way, a watcher at least: who
+// publishes there need not write down what nobody is there for.
+func (p *Port) Heard(way *Route) bool { return len(way.hops) > 0 || p.r.watch.any() }
+
 // Publish sends m along the route. The receipt is nil when nobody holds the
 // acknowledgement; otherwise the caller acknowledges when it is complete.
 func (p *Port) Publish(m *message.Message, way *Route) *Receipt {
@@ -84,6 +88,7 @@ func (p *Port) PublishKept(m *message.Message, way *Route, keep func(*Delivery))
 			return nil
 		}
 	}
+	p.d.alone = len(way.hops) == 1 && keep == nil
 	return p.deliver(m, way.hops, keep)
 }
 
@@ -99,6 +104,7 @@ func (p *Port) Send(m *message.Message, to message.Endpoint, handle any) {
 	if row, ok := passage.Allows(to); ok {
 		h := r.hop(t, to, row)
 		h.Handle = handle
+		p.d.alone = false // it is kept already
 		p.deliver(m, []Hop{h}, nil)
 	}
 }
@@ -149,8 +155,13 @@ func (p *Port) Flush() {
 type Delivery struct {
 	*message.Message
 	receipt *Receipt
+	alone   bool
 	wake    []Waker
 }
+
+// Alone tells whether nobody else keeps the message: then Message.Keep, whose copy all
+// share, saves nothing over a copy of the target's own.
+func (d *Delivery) Alone() bool { return d.alone }
 
 // Waker has something to do when a batch of messages is through, such as to
 // write what was appended to a buffer.

@@ -126,11 +126,22 @@ func (r *Router) RestoreRow(key string, n int) *Cell {
 	return c
 }
 
+// finder is a gate that finds the first row with a key without asking each.
+type finder interface {
+	Find(key string) (row int, ok bool)
+}
+
 func (r *Router) cellOf(key string) *Cell {
 	t := r.table.Load()
-	for row := range t.cells {
-		if t.gate.Key(row) == key {
+	if f, ok := t.gate.(finder); ok {
+		if row, ok := f.Find(key); ok {
 			return r.cell(t, row)
+		}
+	} else {
+		for row := range t.cells {
+			if t.gate.Key(row) == key {
+				return r.cell(t, row)
+			}
 		}
 	}
 	c := newCell()

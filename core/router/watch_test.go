@@ -137,3 +137,24 @@ func TestWatchConcurrent(t *testing.T) {
 	stop.Store(true)
 	all.Wait()
 }
+
+// Who publishes learns whether anybody is there: a target of the way, or one who watches.
+func TestHeard(t *testing.T) {
+	d := delivered()
+	d.subscribe("b", "t")
+	r, _ := newRouter(open(row{"a", "#", "b"}), map[message.Kind]router.Target{message.Device: d})
+	p := r.Port(endpoint("a"))
+	heard := func(topic string, want bool) {
+		t.Helper()
+		way, err := p.Route([]byte(topic), message.CheckTopic)
+		if got := err == nil && p.Heard(way); err != nil || got != want {
+			t.Errorf("%s is heard: %v, %v", topic, got, err)
+		}
+	}
+	heard("t", true)
+	heard("unheard", false)
+	cancel := r.Watch(func(router.Event) {})
+	heard("unheard", true)
+	cancel()
+	heard("unheard", false)
+}

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"strings"
@@ -20,10 +21,18 @@ const maxAliased = 1_000_000
 // no columns; this one goes on and tells every fault.
 type decoder struct {
 	*report
-	path    path
+	steps   []step // the way to the value at hand
+	flow    bytes.Buffer
 	types   map[reflect.Type]*structInfo
 	aliases int // how many aliases stand above the value at hand
 	aliased int // values read through aliases so far
+}
+
+// step leads from a list or a mapping to one of its values. A path would take memory
+// for each.
+type step struct {
+	key   *yaml.Node // nil: an entry of a list
+	index int
 }
 
 func newDecoder(r *report) *decoder {
@@ -45,7 +54,17 @@ var (
 )
 
 // fault records what is wrong with n, the value at hand.
-func (d *decoder) fault(n *yaml.Node, problem, hint string) { d.at(n, d.path, problem, hint) }
+func (d *decoder) fault(n *yaml.Node, problem, hint string) {
+	var p path
+	for _, s := range d.steps {
+		if s.key != nil {
+			p = append(p, s.key.Value)
+		} else {
+			p = append(p, s.index)
+		}
+	}
+	d.at(n, p, problem, hint)
+}
 
 // value decodes n into v; bytes says that v is a size.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, bytes bool) {
@@ -114,7 +133,7 @@ func (d *decoder) empty(n *yaml.Node, want string) bool {
 	if !isNull(n) {
 		return false
 	}
-	if len(d.path) > 1 {
+	if len(d.steps) > 1 {
 		d.fault(n, "has no value", "write "+want+", or take it out")
 	}
 	return true
@@ -136,7 +155,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value) {
 			d.fault(key, "a key must be a word, not "+kindName(key), "known here: "+strings.Join(s.names, ", "))
 			continue
 		}
-		d.path = append(d.path, key.Value)
+		d.steps = append(d.steps, step{key: key})
 		at := s.find(key.Value)
 		switch {
 		case at < 0:
@@ -148,7 +167,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value) {
 			f := &s.fields[at]
 			d.value(value, v.Field(f.index), f.bytes)
 		}
-		d.path = d.path[:len(d.path)-1]
+		d.steps = d.steps[:len(d.steps)-1]
 	}
 	if s.line >= 0 {
 		v.Field(s.line).SetInt(int64(n.Line))
@@ -157,8 +176,19 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value) {
 		v.Field(s.column).SetInt(int64(n.Column))
 	}
 	if s.text >= 0 {
-		v.Field(s.text).SetString(flow(n))
+		v.Field(s.text).SetString(d.text(n))
 	}
+}
+
+// text is flow(n); it is part of the text of the file when n stands there so.
+func (d *decoder) text(n *yaml.Node) string {
+	d.flow.Reset()
+	writeFlow(&d.flow, n)
+	written := d.flow.Bytes()
+	if source := d.source(n); source == string(written) {
+		return source
+	}
+	return d.flow.String()
 }
 
 // unknown records a key that the struct does not have.
@@ -191,19 +221,20 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value) {
 		d.fault(n, "must be "+want+", not "+kindName(n), hint)
 		return
 	}
-	all := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
+	count := d.entries(n)
+	all := reflect.MakeSlice(v.Type(), count, count)
 	elem := v.Type().Elem()
 	defaults := elem.Kind() == reflect.Struct && d.info(elem).defaults
-	for i, item := range n.Content {
+	for i := range count {
 		if d.aliased >= maxAliased {
 			break
 		}
 		if defaults {
 			all.Index(i).Addr().Interface().(defaulter).SetDefaults()
 		}
-		d.path = append(d.path, i)
-		d.value(item, all.Index(i), false)
-		d.path = d.path[:len(d.path)-1]
+		d.steps = append(d.steps, step{index: i})
+		d.value(d.entry(n, i), all.Index(i), false)
+		d.steps = d.steps[:len(d.steps)-1]
 	}
 	v.Set(all)
 }
@@ -221,7 +252,7 @@ func (d *decoder) table(n *yaml.Node, v reflect.Value) {
 	defaults := elem.Kind() == reflect.Struct && d.info(elem).defaults
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		d.path = append(d.path, key.Value)
+		d.steps = append(d.steps, step{key: key})
 		switch twice := all.MapIndex(reflect.ValueOf(key.Value)).IsValid(); {
 		case key.Kind != yaml.ScalarNode || key.Tag == "!!merge":
 			d.fault(key, "a key must be a word", "")
@@ -235,7 +266,7 @@ func (d *decoder) table(n *yaml.Node, v reflect.Value) {
 			d.value(value, one.Elem(), false)
 			all.SetMapIndex(reflect.ValueOf(key.Value), one.Elem())
 		}
-		d.path = d.path[:len(d.path)-1]
+		d.steps = d.steps[:len(d.steps)-1]
 	}
 	v.Set(all)
 }

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"bytes"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,13 +14,12 @@ import (
 // what a person recognises as his own row, whether it stands there in one line
 // or in five.
 func flow(n *yaml.Node) string {
-	var b strings.Builder
-	b.Grow(96)
+	var b bytes.Buffer
 	writeFlow(&b, n)
 	return b.String()
 }
 
-func writeFlow(b *strings.Builder, n *yaml.Node) {
+func writeFlow(b *bytes.Buffer, n *yaml.Node) {
 	switch n.Kind {
 	case yaml.AliasNode:
 		// As the file writes it: what the anchor holds may be large.

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -16,18 +17,28 @@ func Load(file string) (*Config, error) {
 		return nil, fmt.Errorf("read the group file: %w", err)
 	}
 	defer f.Close()
+	var data bytes.Buffer
+	if info, err := f.Stat(); err == nil && info.Size() <= MaxSize {
+		data.Grow(int(info.Size()) + bytes.MinRead)
+	}
 	// One byte more than a file may have is enough to refuse it.
-	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
-	if err != nil {
+	if _, err := data.ReadFrom(io.LimitReader(f, MaxSize+1)); err != nil {
 		return nil, fmt.Errorf("read the group file: %w", err)
 	}
-	return Parse(file, data)
+	return Parse(file, data.Bytes())
 }
 
 // Parse is Load for a file that has been read. Relative paths in it are
 // relative to the folder of the name, and stay as they are when the name is
 // empty.
 func Parse(name string, data []byte) (*Config, error) {
+	r := newReport(name)
+	if r.parseLifted(data) {
+		if c, err := r.config(name); err == nil {
+			return c, nil
+		}
+	}
+	// The faults are told by the whole tree.
 	_, c, err := parse(name, data)
 	return c, err
 }
@@ -35,31 +46,40 @@ func Parse(name string, data []byte) (*Config, error) {
 // parse is Parse that also returns the tree of the file.
 func parse(name string, data []byte) (*report, *Config, error) {
 	r := newReport(name)
-	c := Default()
 	r.parse(data)
 	if r.root == nil {
 		return nil, nil, r.err()
 	}
+	c, err := r.config(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	return r, c, nil
+}
+
+// config decodes and checks the tree.
+func (r *report) config(name string) (*Config, error) {
+	c := Default()
 	d := newDecoder(r)
 	d.value(r.root, reflect.ValueOf(&c).Elem(), false)
 	if d.aliased >= maxAliased { // what was read is not what the file says
-		return nil, nil, r.err()
+		return nil, r.err()
 	}
 	c.adminPage = r.has("admin", "listen") && c.Admin.Listen != ""
 	if name != "" {
 		abs, err := filepath.Abs(name)
 		if err != nil {
-			return nil, nil, fmt.Errorf("read the group file: %w", err)
+			return nil, fmt.Errorf("read the group file: %w", err)
 		}
 		c.File, c.given = abs, name
 	}
 	(&checker{report: r, c: &c}).all()
 	if err := r.err(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	r.warnings.sort()
 	c.Warnings = r.warnings
-	return r, &c, nil
+	return &c, nil
 }
 
 // resolve makes the paths of the file absolute.

@@ -20,9 +20,10 @@ type report struct {
 	root     *yaml.Node // the top mapping; nil before parsing
 	faults   Faults
 	warnings Faults
-	skipped  int                  // faults beyond maxFaults
-	bad      map[*yaml.Node]bool  // the values that have their fault
-	misspelt map[misspelling]bool // keys that are there under a wrong name
+	skipped  int                    // faults beyond maxFaults
+	bad      map[*yaml.Node]bool    // the values that have their fault
+	lifts    map[*yaml.Node]*lifted // what lists have besides their nodes
+	misspelt map[misspelling]bool   // keys that are there under a wrong name
 }
 
 type misspelling struct {
@@ -133,6 +134,9 @@ func (r *report) locate(p path) (n *yaml.Node, found bool) {
 	}
 	for _, step := range p {
 		next := child(n, step)
+		if i, ok := step.(int); ok && r.lifts[n] != nil && i < r.entries(n) {
+			next = r.entry(n, i)
+		}
 		if next == nil {
 			return n, false
 		}

@@ -50,6 +50,23 @@ func (r *report) parse(data []byte) {
 	r.root = top
 }
 
+// parseLifted is parse that leaves what can be lifted out of the tree. It tells
+// whether the file could be read that way; what is wrong with it, it does not tell.
+func (r *report) parseLifted(data []byte) bool {
+	if len(data) > MaxSize {
+		return false
+	}
+	if at, _ := findBadText(data); at >= 0 {
+		return false
+	}
+	rest, all := lift(data)
+	if len(all) == 0 {
+		return false
+	}
+	r.parse(rest)
+	return r.root != nil && r.attach(all)
+}
+
 // parseYAML returns the first document, and the second when there is one.
 func parseYAML(data []byte) (docs []*yaml.Node, err error) {
 	// yaml.v3 panics on some input that it has no event for.

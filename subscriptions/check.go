@@ -2,6 +2,7 @@ package subscriptions
 
 import (
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -11,10 +12,10 @@ import (
 // Check returns every fault of the rows, in their order. Rows without a fault
 // that is an error can be compiled.
 func Check(rows []Row, site Site, names Names) []Fault {
-	c := newChecker(site, names)
+	c := newChecker(site, names, len(rows))
 	for i := range rows {
 		before := c.errors
-		c.row, c.index = &rows[i], i
+		c.row, c.index, c.specs = &rows[i], i, c.specs[:0]
 		c.checkRow()
 		if c.errors == before {
 			c.checkRepeated(rows)
@@ -30,23 +31,28 @@ type checker struct {
 	names   map[message.Kind][]string
 	labels  map[string]bool
 	worn    []string       // the labels
-	seen    map[string]int // the row that first said this
-	budget  int            // of names that may still be compared for hints
+	seen    map[uint64]int // the row that first said this, by the hash of what it says
+	seed    maphash.Seed
+	said    []byte // what the row at hand says
+	first   []byte // what another one says
+	budget  int    // of names that may still be compared for hints
 
-	row    *Row // that is being checked
+	row    *Row      // that is being checked
+	specs  []endSpec // its ends, as far as they can be read
 	index  int
 	faults []Fault
 	errors int
 }
 
-func newChecker(site Site, names Names) *checker {
+func newChecker(site Site, names Names, rows int) *checker {
 	c := &checker{
 		core:    site.Core,
 		known:   make(map[message.Endpoint]bool),
 		shadows: make(map[string]bool),
 		names:   map[message.Kind][]string{message.Function: names.Functions, message.GPIO: names.Pins},
 		labels:  make(map[string]bool),
-		seen:    make(map[string]int),
+		seen:    make(map[uint64]int, rows),
+		seed:    maphash.MakeSeed(),
 		budget:  500_000, // a file whose every row is wrong is told so in time
 	}
 	for _, d := range site.Devices {
@@ -113,24 +119,30 @@ func (c *checker) checkEnds(side string, texts Ends) []endSpec {
 		c.fault(side, "", endForms, "%s", problem)
 		return nil
 	}
-	var specs []endSpec
+	from := len(c.specs)
 	for i, text := range texts {
-		key := side
-		if len(texts) > 1 {
-			key = fmt.Sprintf("%s[%d]", side, i)
-		}
 		spec, err := parseEnd(text)
 		if err != nil {
-			c.fault(key, text, c.endHint(text), "%v", err)
+			c.fault(keyOf(side, i, len(texts)), text, c.endHint(text), "%v", err)
 			continue
 		}
-		if slices.ContainsFunc(specs, func(s endSpec) bool { return s.same(spec) }) {
-			c.warn(key, text, "", "%q stands there twice", text)
+		if slices.ContainsFunc(c.specs[from:], spec.same) {
+			c.warn(keyOf(side, i, len(texts)), text, "", "%q stands there twice", text)
 		}
-		specs = append(specs, spec)
-		c.checkEnd(key, text, spec)
+		c.specs = append(c.specs, spec)
+		if !c.there(spec) {
+			c.missing(keyOf(side, i, len(texts)), text, spec)
+		}
 	}
-	return specs
+	return c.specs[from:]
+}
+
+// there tells whether the end exists.
+func (c *checker) there(spec endSpec) bool {
+	if spec.sort == labelEnd {
+		return c.labels[spec.name]
+	}
+	return spec.name == "" || c.known[spec.endpoint()]
 }
 
 // endHint says what to write instead of what is no endpoint.
@@ -146,15 +158,11 @@ func (c *checker) endHint(text string) string {
 	return endForms
 }
 
-// checkEnd looks whether the end exists.
-func (c *checker) checkEnd(key, text string, spec endSpec) {
+// missing tells of an end that does not exist.
+func (c *checker) missing(key, text string, spec endSpec) {
 	switch {
 	case spec.sort == labelEnd:
-		if !c.labels[spec.name] {
-			c.warn(key, text, c.like(spec.name, "label:", c.worn), "no device wears the label %q", spec.name)
-		}
-		return
-	case spec.name == "", c.known[spec.endpoint()]:
+		c.warn(key, text, c.like(spec.name, "label:", c.worn), "no device wears the label %q", spec.name)
 		return
 	case spec.kind == message.Device && spec.name == c.core:
 		c.fault(key, text, "a row to the gateway's own shadow is a shadow row: shadow: "+c.core,

@@ -1,8 +1,10 @@
 package subscriptions
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -170,20 +172,18 @@ func (c *checker) checkLive() {
 
 // checkRepeated warns of a row that says what another one says.
 func (c *checker) checkRepeated(rows []Row) {
-	r := c.row
-	f := yamlRow{from: canonicalEnds(r.From), topic: r.Topic, shadow: r.Shadow, Spooling: r.spooling()}
-	if r.Shadow != "" {
-		f.may = parseOps(r.May)
-	} else {
-		f.to = canonicalEnds(r.To)
+	c.said = c.row.appendCanonical(c.said[:0])
+	for hash := maphash.Bytes(c.seed, c.said); ; hash++ {
+		first, ok := c.seen[hash]
+		if !ok {
+			c.seen[hash] = c.index
+			return
+		}
+		if c.first = rows[first].appendCanonical(c.first[:0]); bytes.Equal(c.first, c.said) {
+			c.warn("", "", "", "the row says what %s says", rowName(rows[first].Line, first))
+			return
+		}
 	}
-	key := f.String()
-	first, ok := c.seen[key]
-	if !ok {
-		c.seen[key] = c.index
-		return
-	}
-	c.warn("", "", "", "the row says what %s says", rowName(rows[first].Line, first))
 }
 
 // rowName names a row for people.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"greengate/core/message"
@@ -23,18 +22,28 @@ func Compile(rows []Row, site Site) (*Table, error) {
 			services: make(map[message.Endpoint]service),
 			terms:    make([]Spooling, 1),
 		},
-		words: newWords(), labels: newWords(), templates: newWords(),
+		numbers: make(map[Spooling]uint16),
+		words:   newWords(), labels: newWords(), templates: newWords(),
 	}
 	c.service(message.Endpoint{Kind: message.Shadow})
 	c.service(message.Endpoint{Kind: message.Cloud})
 	if err := c.devices(site.Devices); err != nil {
 		return nil, fmt.Errorf("compile the devices: %w", err)
 	}
+	// Most rows have one source.
+	c.t.rows, c.patterns = make([]row, 0, len(rows)+1), make([]pattern, 0, len(rows)+1)
+	c.path = make([]uint32, 0, 5*len(rows))
+	size := 0
+	for i := range rows {
+		size += len(rows[i].Text)
+	}
+	c.rowTexts.Grow(size)
 	for i := range rows {
 		if err := c.row(&rows[i]); err != nil {
 			return nil, fmt.Errorf("compile the subscription of line %d: %w", rows[i].Line, err)
 		}
 	}
+	c.t.rowTexts = c.rowTexts.String()
 	c.finish(site.Devices)
 	return c.t, nil
 }
@@ -49,8 +58,11 @@ type compiler struct {
 	labels    *words
 	templates *words
 	patterns  []pattern
-	path      []uint32 // of all patterns, one after the other
-	own       bool     // some device uses its own shadows without a row
+	path      []uint32            // of all patterns, one after the other
+	members   []end               // room for the next lists of ends
+	numbers   map[Spooling]uint16 // in Table.terms
+	rowTexts  strings.Builder
+	own       bool // some device uses its own shadows without a row
 }
 
 // pattern is one topic filter of one source, on its way into the tree.
@@ -101,7 +113,9 @@ func (c *compiler) row(r *Row) error {
 	if err != nil {
 		return fmt.Errorf("from: %w", err)
 	}
-	kept := row{text: r.Text, line: uint32(r.Line), from: from, to: shadowService}
+	kept := row{text: uint32(c.rowTexts.Len()), line: uint32(r.Line), from: from, to: shadowService}
+	c.rowTexts.WriteString(r.Text)
+	kept.textEnd = uint32(c.rowTexts.Len())
 	if kept.terms, err = c.terms(r); err != nil {
 		return err
 	}
@@ -129,8 +143,8 @@ func (c *compiler) row(r *Row) error {
 		c.pattern(pattern{from: kept.from, to: kept.to, at: at, may: anyOp})
 	}
 	c.t.rows = append(c.t.rows, kept)
-	if len(c.words.text) > maxText || len(c.t.texts.text) > maxText {
-		return errors.New("the topics are longer than 1 GiB in all")
+	if len(c.words.text) > maxText || len(c.t.texts.text) > maxText || c.rowTexts.Len() > maxText {
+		return errors.New("the rows are longer than 1 GiB in all")
 	}
 	return nil
 }
@@ -196,6 +210,9 @@ func (c *compiler) topic(topic string) (at uint32) {
 
 // literal returns the number of a level that is text or a template.
 func (c *compiler) literal(level string) uint32 {
+	if !strings.Contains(level, "${") {
+		return firstLiteral + c.words.add(level)
+	}
 	t := parseTemplate(level)
 	if len(t.holes) == 0 {
 		return firstLiteral + c.words.add(level)
@@ -212,20 +229,25 @@ func (c *compiler) ends(texts Ends) (end, error) {
 	if len(texts) == 0 {
 		return 0, errors.New("there is no endpoint")
 	}
-	list := make([]end, len(texts))
-	for i, text := range texts {
+	if len(texts) > 1 && cap(c.members)-len(c.members) < len(texts) {
+		c.members = make([]end, 0, max(len(texts), 1024))
+	}
+	at := len(c.members)
+	for _, text := range texts {
 		spec, err := parseEnd(text)
 		if err != nil {
 			return 0, err
 		}
-		if list[i], err = c.end(spec); err != nil {
+		e, err := c.end(spec)
+		if err != nil {
 			return 0, err
 		}
+		if len(texts) == 1 {
+			return e, nil
+		}
+		c.members = append(c.members, e)
 	}
-	if len(list) == 1 {
-		return list[0], nil
-	}
-	c.t.lists = append(c.t.lists, list)
+	c.t.lists = append(c.t.lists, c.members[at:len(c.members):len(c.members)])
 	return listEnd | end(len(c.t.lists)-1), nil
 }
 
@@ -256,13 +278,17 @@ func (c *compiler) end(spec endSpec) (end, error) {
 // terms returns the number of the row's way to wait for the cloud.
 func (c *compiler) terms(r *Row) (uint16, error) {
 	t := r.spooling()
-	n := slices.Index(c.t.terms, t)
-	if n < 0 {
-		n = len(c.t.terms)
-		if n > math.MaxUint16 {
+	if t == (Spooling{}) {
+		return 0, nil
+	}
+	n, ok := c.numbers[t]
+	if !ok {
+		if len(c.t.terms) > math.MaxUint16 {
 			return 0, errors.New("there are too many different ways to wait for the cloud")
 		}
+		n = uint16(len(c.t.terms))
+		c.numbers[t] = n
 		c.t.terms = append(c.t.terms, t)
 	}
-	return uint16(n), nil
+	return n, nil
 }

@@ -97,15 +97,13 @@ func parseEnd(s string) (endSpec, error) {
 	return spec, nil
 }
 
-// canonicalEnds returns texts of ends in an order and spelling of their own.
-func canonicalEnds(texts Ends) []string {
-	canonical := make([]string, 0, len(texts))
+// canonicalEnds appends texts of ends to some, in an order and spelling of their own.
+func canonicalEnds(some []string, texts Ends) []string {
 	for _, text := range texts {
-		if spec, err := parseEnd(text); err == nil {
-			spec.spelled = false
-			text = spec.String()
+		if spec, err := parseEnd(text); err == nil && spec.spelled {
+			text = spec.name
 		}
-		canonical = append(canonical, text)
+		some = append(some, text)
 	}
-	return canonicalTexts(canonical)
+	return canonicalTexts(some)
 }

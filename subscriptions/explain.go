@@ -83,17 +83,17 @@ func (m *Match) explain(q Query, x *Explanation) {
 
 func (t *Table) explainRow(h hit, q Query) ExplainedRow {
 	r := &t.rows[h.row]
-	x := ExplainedRow{Line: int(r.line), Text: r.text, To: t.endTexts(r.to)}
+	x := ExplainedRow{Line: int(r.line), Text: t.rowText(r), To: t.endTexts(nil, r.to)}
 	reply := q.From.Kind == message.Shadow
 	switch {
 	case r.from == ownEnd && reply: // the hit is bound to the thing of the topic
-		x.Line, x.To = int(t.devices[h.to].line), t.endTexts(h.to)
+		x.Line, x.To = int(t.devices[h.to].line), t.endTexts(nil, h.to)
 	case r.from == ownEnd:
 		if n, ok := t.device(q.From.Name); ok {
 			x.Line = int(t.devices[n].line)
 		}
 	case r.may != 0 && reply: // a shadow row leads both ways
-		x.To = t.endTexts(r.from)
+		x.To = t.endTexts(nil, r.from)
 	}
 	return x
 }

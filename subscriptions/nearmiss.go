@@ -101,7 +101,7 @@ func (t *Table) nearMiss(q Query) string {
 	case m.op != nil:
 		return fmt.Sprintf("%s is for the shadow of %s, but only for %s", t.rowName(m.op.row), m.op.topic, andList(m.op.may.words()))
 	case m.source != nil:
-		return fmt.Sprintf("%s allows this topic%s, but from %s, not from %s", t.rowName(m.source.row), toWhom, andList(t.endTexts(m.source.from)), q.From)
+		return fmt.Sprintf("%s allows this topic%s, but from %s, not from %s", t.rowName(m.source.row), toWhom, andList(t.endTexts(nil, m.source.from)), q.From)
 	case m.turned != nil:
 		return fmt.Sprintf("%s allows this topic the other way, from %s to %s: a row leads one way", t.rowName(m.turned.row), q.To, q.From)
 	case m.topic != nil:

@@ -14,7 +14,10 @@
 // Recorder has a lock of its own; Generalise and Lint keep no state.
 package subscriptions
 
-import "time"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // Row is one row of the `subscriptions` list as it stands in the group file.
 // It has either topic and to, or shadow.
@@ -89,6 +92,50 @@ func (r *Row) spooling() Spooling {
 		s.Batch = *r.Batch
 	}
 	return s
+}
+
+// appendCanonical appends what the row says to b. Rows that say the same, however the
+// file spells it, append the same.
+func (r *Row) appendCanonical(b []byte) []byte {
+	b = appendEnds(b, r.From)
+	if r.Shadow != "" {
+		b = append(appendText(b, r.Shadow), 's', byte(parseOps(r.May)))
+	} else {
+		b = append(appendEnds(appendText(b, r.Topic), r.To), 't')
+	}
+	s := r.spooling()
+	if s.Priority == "normal" {
+		s.Priority = ""
+	}
+	if s == (Spooling{}) {
+		return b
+	}
+	b = append(appendText(appendText(b, s.Priority), s.WhenFull), truth(s.Overtake), truth(s.Durable))
+	for _, n := range []int64{int64(s.TTL), int64(s.Keep), int64(s.LiveShare), s.Batch.MaxSize, int64(s.Batch.MaxAge)} {
+		b = binary.AppendVarint(b, n)
+	}
+	return b
+}
+
+func appendEnds(b []byte, ends Ends) []byte {
+	var room [8]string
+	texts := canonicalEnds(room[:0], ends)
+	b = binary.AppendUvarint(b, uint64(len(texts)))
+	for _, text := range texts {
+		b = appendText(b, text)
+	}
+	return b
+}
+
+func appendText(b []byte, text string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
+}
+
+func truth(is bool) byte {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // Ends is one side of a row: in the file one string or a list of them.

@@ -28,12 +28,14 @@ type Table struct {
 
 	// What people and reloads read.
 	rows     []row
+	rowTexts string // of all rows, one after the other
 	texts    *words // the topics and shadow things of the rows
 	labels   []string
 	worn     []bool             // by a device: the labels
 	byNumber []message.Endpoint // the services
 	terms    []Spooling         // terms[0] are the defaults
 	core     string
+	keys     keys
 }
 
 // device is a device of the group.
@@ -73,7 +75,8 @@ type service struct {
 
 // row is what is kept of a row for people.
 type row struct {
-	text     string
+	text     uint32 // where it begins in rowTexts
+	textEnd  uint32
 	line     uint32
 	topic    uint32 // in texts: the topic, or the thing of a shadow row
 	from, to end    // to is shadowService in a shadow row
@@ -93,61 +96,66 @@ func (t *Table) Line(row int) int { return int(t.rows[row].line) }
 
 // Text is the row as the file writes it; of the row that nobody wrote, its key.
 func (t *Table) Text(row int) string {
-	if t.rows[row].from == ownEnd {
+	return t.rowText(&t.rows[row])
+}
+
+func (t *Table) rowText(r *row) string {
+	if r.from == ownEnd {
 		return ownText
 	}
-	return t.rows[row].text
+	return t.rowTexts[r.text:r.textEnd]
 }
 
 // Key is the canonical text of a row: rows that say the same, in the same file
 // or in another one, have the same key.
-func (t *Table) Key(row int) string {
+func (t *Table) Key(row int) string { return string(t.appendKey(nil, row)) }
+
+func (t *Table) appendKey(b []byte, row int) []byte {
 	r := &t.rows[row]
 	if r.from == ownEnd {
-		return ownText
+		return append(b, ownText...)
 	}
-	f := yamlRow{from: t.canonical(r.from), Spooling: t.terms[r.terms]}
+	var from, to [4]string // mostly room enough
+	f := yamlRow{from: t.canonical(from[:0], r.from), Spooling: t.terms[r.terms]}
 	if r.may != 0 {
 		f.shadow, f.may = t.texts.word(r.topic), r.may
 	} else {
-		f.topic, f.to = t.texts.word(r.topic), t.canonical(r.to)
+		f.topic, f.to = t.texts.word(r.topic), t.canonical(to[:0], r.to)
 	}
-	return f.String()
+	return f.append(b)
 }
 
 // Spooling is how the messages of a row wait for the cloud, or for a function.
 func (t *Table) Spooling(row int) Spooling { return t.terms[t.rows[row].terms] }
 
-// endTexts returns the texts of an end as the file writes them.
-func (t *Table) endTexts(e end) []string {
+// endTexts appends the texts of an end as the file writes them.
+func (t *Table) endTexts(texts []string, e end) []string {
 	switch e & sortMask {
 	case deviceEnd:
-		return []string{endSpec{sort: deviceEnd, kind: message.Device, name: t.devices[e&numberMask].name, spelled: e&spelled != 0}.String()}
+		name := t.devices[e&numberMask].name
+		return append(texts, endSpec{sort: deviceEnd, kind: message.Device, name: name, spelled: e&spelled != 0}.String())
 	case labelEnd:
-		return []string{"label:" + t.labels[e&numberMask]}
+		return append(texts, "label:"+t.labels[e&numberMask])
 	case allEnd:
-		return []string{"device:*"}
+		return append(texts, "device:*")
 	case serviceEnd:
-		return []string{t.byNumber[e&numberMask].String()}
+		return append(texts, t.byNumber[e&numberMask].String())
 	case listEnd:
-		var texts []string
 		for _, member := range t.lists[e&numberMask] {
-			texts = append(texts, t.endTexts(member)...)
+			texts = t.endTexts(texts, member)
 		}
 		return texts
 	}
-	return []string{"own"}
+	return append(texts, "own")
 }
 
-// canonical returns the texts of an end in an order and spelling of their own.
-func (t *Table) canonical(e end) []string {
-	members := []end{e}
-	if e&sortMask == listEnd {
-		members = t.lists[e&numberMask]
+// canonical appends the texts of an end to none, in an order and spelling of their own.
+func (t *Table) canonical(texts []string, e end) []string {
+	if e&sortMask != listEnd {
+		return t.endTexts(texts, e&^spelled)
 	}
-	var texts []string
-	for _, m := range members {
-		texts = append(texts, t.endTexts(m&^spelled)...)
+	for _, m := range t.lists[e&numberMask] {
+		texts = t.endTexts(texts, m&^spelled)
 	}
 	return canonicalTexts(texts)
 }

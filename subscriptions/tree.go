@@ -52,7 +52,7 @@ func (c *compiler) finish(devices []Device) {
 	t := c.t
 	if c.own {
 		c.shadowPatterns(ownEnd, fromName, allOps)
-		t.rows = append(t.rows, row{text: ownText, from: ownEnd, to: shadowService, topic: t.texts.add(""), may: allOps})
+		t.rows = append(t.rows, row{from: ownEnd, to: shadowService, topic: t.texts.add(""), may: allOps})
 	}
 	c.classes(devices)
 	// A row whose receivers are nobody lets nothing pass.

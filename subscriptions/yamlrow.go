@@ -15,68 +15,66 @@ type yamlRow struct {
 }
 
 // String returns the row in YAML's flow form: {from: A, topic: t, to: B}.
-func (f yamlRow) String() string {
-	var b strings.Builder
-	b.WriteString("{from: ")
-	writeEnds(&b, f.from)
+func (f *yamlRow) String() string { return string(f.append(nil)) }
+
+func (f *yamlRow) append(b []byte) []byte {
+	b = appendEndList(append(b, "{from: "...), f.from)
 	if f.shadow != "" {
-		b.WriteString(", shadow: ")
-		b.WriteString(quote(f.shadow))
+		b = appendQuoted(append(b, ", shadow: "...), f.shadow)
 		if f.may != allOps {
-			b.WriteString(", may: [" + strings.Join(f.may.words(), ", ") + "]")
+			b = append(b, ", may: ["+strings.Join(f.may.words(), ", ")+"]"...)
 		}
 	} else {
-		b.WriteString(", topic: ")
-		b.WriteString(quote(f.topic))
-		b.WriteString(", to: ")
-		writeEnds(&b, f.to)
+		b = appendQuoted(append(b, ", topic: "...), f.topic)
+		b = appendEndList(append(b, ", to: "...), f.to)
 	}
-	f.Spooling.write(&b)
-	b.WriteByte('}')
-	return b.String()
+	if f.Spooling != (Spooling{}) {
+		b = f.Spooling.append(b)
+	}
+	return append(b, '}')
 }
 
-// write writes the keys that are not at their defaults.
-func (s *Spooling) write(b *strings.Builder) {
+// append writes the keys that are not at their defaults.
+func (s *Spooling) append(b []byte) []byte {
 	if s.Priority != "" && s.Priority != "normal" {
-		b.WriteString(", priority: " + s.Priority)
+		b = append(b, ", priority: "+s.Priority...)
 	}
 	if s.TTL != 0 {
-		b.WriteString(", ttl: " + s.TTL.String())
+		b = append(b, ", ttl: "+s.TTL.String()...)
 	}
 	if s.WhenFull != "" {
-		b.WriteString(", when_full: " + s.WhenFull)
+		b = append(b, ", when_full: "+s.WhenFull...)
 	}
 	if s.Keep != 0 {
-		b.WriteString(", keep: " + strconv.Itoa(s.Keep))
+		b = append(b, ", keep: "+strconv.Itoa(s.Keep)...)
 	}
 	if s.LiveShare != 0 {
-		b.WriteString(", live_share: " + strconv.Itoa(s.LiveShare))
+		b = append(b, ", live_share: "+strconv.Itoa(s.LiveShare)...)
 	}
 	if s.Overtake {
-		b.WriteString(", overtake: true")
+		b = append(b, ", overtake: true"...)
 	}
 	if s.Batch != (Batch{}) {
-		b.WriteString(", batch: {max_size: " + strconv.FormatInt(s.Batch.MaxSize, 10) + ", max_age: " + s.Batch.MaxAge.String() + "}")
+		b = append(b, ", batch: {max_size: "+strconv.FormatInt(s.Batch.MaxSize, 10)+", max_age: "+s.Batch.MaxAge.String()+"}"...)
 	}
 	if s.Durable {
-		b.WriteString(", durable: true")
+		b = append(b, ", durable: true"...)
 	}
+	return b
 }
 
-func writeEnds(b *strings.Builder, ends []string) {
+func appendEndList(b []byte, ends []string) []byte {
 	if len(ends) == 1 {
-		b.WriteString(quote(ends[0]))
-		return
+		return appendQuoted(b, ends[0])
 	}
-	b.WriteByte('[')
+	b = append(b, '[')
 	for i, e := range ends {
 		if i > 0 {
-			b.WriteString(", ")
+			b = append(b, ", "...)
 		}
-		b.WriteString(quote(e))
+		b = appendQuoted(b, e)
 	}
-	b.WriteByte(']')
+	return append(b, ']')
 }
 
 // plain tells whether YAML reads s as a string without quotes, inside braces
@@ -94,19 +92,22 @@ func plain(s string) bool {
 			return false
 		}
 	}
-	return s != "" && !slices.Contains(notStrings, strings.ToLower(s))
+	return s != "" && (len(s) > maxNotString || !slices.Contains(notStrings, strings.ToLower(s)))
 }
+
+// maxNotString is the length of the longest of notStrings.
+const maxNotString = len("false")
 
 // notStrings are the plain texts that some YAML reader takes for another type.
 var notStrings = []string{"y", "n", "yes", "no", "true", "false", "on", "off", "null"}
 
-// quote writes s as a YAML string, with quotes where YAML needs them.
-func quote(s string) string {
+// appendQuoted writes s as a YAML string, with quotes where YAML needs them.
+func appendQuoted(b []byte, s string) []byte {
 	if plain(s) {
-		return s
+		return append(b, s...)
 	}
 	// The escapes of a Go string are among those of a double-quoted YAML string.
-	return strconv.Quote(s)
+	return strconv.AppendQuote(b, s)
 }
 
 // canonicalTexts sorts the texts of ends and takes out repetitions.

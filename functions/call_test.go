@@ -168,7 +168,7 @@ func TestTimeout(t *testing.T) {
 			k.mu.Unlock()
 			if string(v.Payload) == "1" {
 				<-p.killed
-				late = p.calls.Respond(v.ID, nil)
+				late = p.calls.Respond(v.ID, nil, func() {})
 				return nil, exitNow(killedExit)
 			}
 			return nil, nil
@@ -244,7 +244,7 @@ func TestUnknownIDs(t *testing.T) {
 	errs := make(chan error, 10)
 	p := func(p *fakeProcess) sandbox.Exit {
 		p.calls.Ready()
-		errs <- p.calls.Respond("x", nil)
+		errs <- p.calls.Respond("x", nil, func() {})
 		v, err := p.calls.Next(context.Background())
 		if err != nil {
 			return killedExit
@@ -252,8 +252,8 @@ func TestUnknownIDs(t *testing.T) {
 		_, err = p.calls.Next(context.Background())
 		errs <- err
 		errs <- p.calls.Fail("y", endpoint.Failure{Type: "T"})
-		errs <- p.calls.Respond(v.ID, []byte("1"))
-		errs <- p.calls.Respond(v.ID, []byte("2"))
+		errs <- p.calls.Respond(v.ID, []byte("1"), func() {})
+		errs <- p.calls.Respond(v.ID, []byte("2"), func() {})
 		errs <- p.calls.Fail(v.ID, endpoint.Failure{Type: "T"})
 		<-p.killed
 		return killedExit
@@ -292,7 +292,7 @@ func TestNextTwice(t *testing.T) {
 			return killedExit
 		}
 		second <- string(v.Payload)
-		_ = p.calls.Respond(v.ID, nil)
+		_ = p.calls.Respond(v.ID, nil, func() {})
 		<-p.killed
 		return killedExit
 	}
@@ -326,7 +326,7 @@ func TestClientsThatGo(t *testing.T) {
 			k.mu.Lock()
 			k.events = append(k.events, string(v.Payload))
 			k.mu.Unlock()
-			_ = p.calls.Respond(v.ID, nil)
+			_ = p.calls.Respond(v.ID, nil, func() {})
 		}
 	}
 	r := newRig(t, t.TempDir(), p, Options{}, config("f", pinned)).start()

@@ -17,9 +17,9 @@ type function struct {
 	name    string
 	log     *slog.Logger
 	journal *journal
-	kick    chan struct{} // its goroutine has something to look at
-	binary  atomic.Bool   // its events may be any bytes
-	answers sync.WaitGroup
+	kick    chan struct{}  // its goroutine has something to look at
+	binary  atomic.Bool    // its events may be any bytes
+	answers sync.WaitGroup // of functions, and of what is told of calls, on their way
 
 	// mu guards what follows, its calls and its instances.
 	mu         sync.Mutex
@@ -92,10 +92,16 @@ func ofInstances(c Config) Config {
 func (f *function) unlock() {
 	told := f.told
 	f.told = nil
+	if len(told) == 0 {
+		f.mu.Unlock()
+		return
+	}
+	f.answers.Add(1) // the end waits until all is told
 	f.mu.Unlock()
 	for _, c := range told {
 		f.tell(c)
 	}
+	f.answers.Done()
 }
 
 // tell says what became of a call that has ended. Nobody holds a lock.

@@ -118,7 +118,7 @@ func serve(handle func(p *fakeProcess, v *endpoint.Invocation) ([]byte, error)) 
 			case err != nil:
 				_ = p.calls.Fail(v.ID, endpoint.Failure{Type: "Oops", Message: err.Error()})
 			default:
-				_ = p.calls.Respond(v.ID, answer)
+				_ = p.calls.Respond(v.ID, answer, func() {})
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"greengate/functions/endpoint"
@@ -20,6 +21,7 @@ type instance struct {
 	quit    chan struct{} // closed when it is to end
 	started chan struct{} // closed when process says what became of its start
 	process process       // nil: it did not start
+	replies sync.Mutex    // held while an answer is on its way that the function knows to be taken
 
 	// Guarded by f.mu.
 	waiter    chan *call  // of the request that waits for a call; nil: none waits
@@ -79,7 +81,9 @@ func (in *instance) InitFailed(failure endpoint.Failure) {
 // Next waits for a call.
 func (in *instance) Next(ctx context.Context) (*endpoint.Invocation, error) {
 	f := in.f
+	in.replies.Lock() // so that no answer overtakes one before it, whatever connection this is
 	f.mu.Lock()
+	in.replies.Unlock()
 	switch {
 	case in.closing:
 		f.unlock()
@@ -218,8 +222,9 @@ func (in *instance) current(id string) (*call, error) {
 	return c, nil
 }
 
-// Respond takes the answer to a call.
-func (in *instance) Respond(id string, body []byte) error {
+// Respond takes the answer to a call. The function works on meanwhile, but has no next
+// call before all is done with this one.
+func (in *instance) Respond(id string, body []byte, taken func()) error {
 	f := in.f
 	f.mu.Lock()
 	c, err := in.current(id)
@@ -235,6 +240,9 @@ func (in *instance) Respond(id string, body []byte) error {
 	replyTo := f.c.ReplyTo
 	f.mu.Unlock()
 	defer f.answers.Done()
+	in.replies.Lock()
+	defer in.replies.Unlock()
+	taken()
 	f.m.store.at(pointAnswered)
 
 	if replyTo != "" && c.result == nil {

@@ -206,7 +206,7 @@ func TestHangsBetweenCalls(t *testing.T) {
 			first = false
 			p.calls.Ready()
 			if v, err := p.calls.Next(context.Background()); err == nil {
-				_ = p.calls.Respond(v.ID, nil)
+				_ = p.calls.Respond(v.ID, nil, func() {})
 			}
 			<-p.killed
 			return killedExit

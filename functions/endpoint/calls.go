@@ -46,8 +46,10 @@ type Calls interface {
 	// until its process is ended, and ErrBusy.
 	Next(ctx context.Context) (*Invocation, error)
 	// Respond is the answer to a call; body is at most MaxPayload long, and
-	// Calls' own from then on. Errors: ErrUnknown, ErrLate.
-	Respond(id string, body []byte) error
+	// Calls' own from then on. It calls taken, which tells the client, when the
+	// answer counts and before it goes on its way. Errors, without that: ErrUnknown,
+	// ErrLate.
+	Respond(id string, body []byte, taken func()) error
 	// Fail is a call that went wrong. Errors: ErrUnknown, ErrLate.
 	Fail(id string, f Failure) error
 	// InitFailed is told at most once, and never after Ready.

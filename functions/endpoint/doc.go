@@ -11,6 +11,10 @@
 // It also holds the shims: Python packages that greengrasssdk wants beside it,
 // and small runtimes for Python and Node.
 //
+// The two requests of a call, as runtime clients write them, are served in the
+// goroutine of their connection; net/http serves all others, and all that comes
+// after one of those on the same connection.
+//
 // Who may come in is asked once per connection: a process of the instance. The
 // door keeps no calls and judges no topic: Calls and Home do.
 //

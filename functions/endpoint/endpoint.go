@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -68,6 +69,7 @@ type Endpoint struct {
 	keys     keys
 	verifier *verifier
 	listener *listener
+	conns    *conns
 	server   *http.Server
 	arn      string        // of the function
 	patience time.Duration // for a body, either way
@@ -110,6 +112,7 @@ func New(o Options) (*Endpoint, error) {
 	}
 	e.verifier = &verifier{keys: e.keys, now: time.Now}
 	e.listener = newListener(tcp, o.Owns, e.refusals)
+	e.conns = newConns(e.listener)
 	e.server = &http.Server{
 		Handler:           e,
 		ReadHeaderTimeout: headTime,
@@ -128,15 +131,45 @@ func (e *Endpoint) Address() string { return e.listener.Addr().String() }
 // It returns nil then, and may be called once.
 func (e *Endpoint) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { _ = e.Close() })()
-	if err := e.server.Serve(e.listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+	var handedOver sync.WaitGroup
+	defer handedOver.Wait()
+	handedOver.Go(func() { _ = e.server.Serve(e.conns) }) // its errors are those of Close
+	err := e.server.Serve(entrance{e})
+	_ = e.conns.Close()
+	if !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("serve function %s: %w", e.o.Function, err)
 	}
 	return nil
 }
 
+// entrance has net/http wait for connections, which knows how to go on after an error,
+// and serves them directly at first.
+type entrance struct{ *Endpoint }
+
+// Accept returns an error only.
+func (e entrance) Accept() (net.Conn, error) {
+	for {
+		conn, err := e.listener.Accept()
+		switch {
+		case err != nil:
+			return nil, err
+		case e.conns.add(conn):
+			go e.serveDirect(conn)
+		default:
+			_ = conn.Close()
+		}
+	}
+}
+
+// Addr returns where the endpoint listens.
+func (e entrance) Addr() net.Addr { return e.listener.Addr() }
+
+// Close frees the port.
+func (e entrance) Close() error { return e.listener.Close() }
+
 // Close frees the port and ends all requests, whether Run was called or not.
 func (e *Endpoint) Close() error {
-	err := errors.Join(e.server.Close(), e.listener.Close())
+	err := errors.Join(e.server.Close(), e.conns.Close(), e.listener.Close())
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("close the endpoint of function %s: %w", e.o.Function, err)
 	}

@@ -24,8 +24,9 @@ type calls struct {
 	ends  chan end
 	ready chan struct{}
 	init  chan endpoint.Failure
-	wrong error // what Next answers, if it is not nil
-	late  error // what Respond and Fail answer
+	left  chan struct{} // told when a client has gone that asked
+	wrong error         // what Next answers, if it is not nil
+	late  error         // what Respond and Fail answer
 
 	mu    sync.Mutex
 	alive map[string]bool
@@ -40,7 +41,7 @@ type end struct {
 
 func newCalls() *calls {
 	return &calls{next: make(chan *endpoint.Invocation), ends: make(chan end, 100), ready: make(chan struct{}, 100),
-		init: make(chan endpoint.Failure, 100), alive: map[string]bool{}}
+		init: make(chan endpoint.Failure, 100), left: make(chan struct{}, 100), alive: map[string]bool{}}
 }
 
 func (c *calls) Next(ctx context.Context) (*endpoint.Invocation, error) {
@@ -54,11 +55,12 @@ func (c *calls) Next(ctx context.Context) (*endpoint.Invocation, error) {
 		c.alive[i.ID] = true
 		return i, nil
 	case <-ctx.Done():
+		c.left <- struct{}{}
 		return nil, ctx.Err()
 	}
 }
 
-func (c *calls) settle(e end) error {
+func (c *calls) settle(e end, taken func()) error {
 	if c.late != nil {
 		return c.late
 	}
@@ -68,16 +70,21 @@ func (c *calls) settle(e end) error {
 		return endpoint.ErrUnknown
 	}
 	delete(c.alive, e.id)
+	taken()
 	c.ends <- e
 	return nil
 }
 
-func (c *calls) Respond(id string, body []byte) error {
-	return c.settle(end{id: id, body: string(body)})
+func (c *calls) Respond(id string, body []byte, taken func()) error {
+	return c.settle(end{id: id, body: string(body)}, taken)
 }
-func (c *calls) Fail(id string, f endpoint.Failure) error { return c.settle(end{id: id, failure: &f}) }
-func (c *calls) InitFailed(f endpoint.Failure)            { c.init <- f }
-func (c *calls) Ready()                                   { c.ready <- struct{}{} }
+
+func (c *calls) Fail(id string, f endpoint.Failure) error {
+	return c.settle(end{id: id, failure: &f}, func() {})
+}
+
+func (c *calls) InitFailed(f endpoint.Failure) { c.init <- f }
+func (c *calls) Ready()                        { c.ready <- struct{}{} }
 
 // call calls the function and returns how it ended.
 func (c *calls) call(t *testing.T, i endpoint.Invocation) end {

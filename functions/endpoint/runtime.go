@@ -181,7 +181,14 @@ func (e *Endpoint) response(w http.ResponseWriter, r *http.Request, id string) {
 		document, _ := base64.StdEncoding.DecodeString(r.Trailer.Get(errorBodyTrailer))
 		e.settle(w, r, e.o.Calls.Fail(id, newFailure(r.Trailer.Get(errorTypeHeader), document)), nil)
 	default:
-		e.settle(w, r, e.o.Calls.Respond(id, body), nil)
+		told := false
+		err := e.o.Calls.Respond(id, body, func() {
+			told = true
+			write(w, http.StatusAccepted, accepted)
+		})
+		if !told {
+			e.settle(w, r, err, nil)
+		}
 	}
 }
 

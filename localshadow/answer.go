@@ -1,6 +1,9 @@
 package localshadow
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // The answers of the service (AWS: device-shadow-document, "Response state
 // documents"), with their fields in the order in which the live service was
@@ -48,46 +51,35 @@ func (w *work) writeAccepted(r *request, version, now int64) span {
 	return span{from, len(w.out)}
 }
 
-// writePrevious begins the documents message with the document as it was. There
-// is none before the first update.
-func (w *work) writePrevious(old *Document) {
+// documents writes the documents message. There is no previous document before the
+// first update.
+func (w *work) documents(a *Answer) []byte {
+	w.reset()
 	w.write(`{`)
-	if old.Exists() {
-		w.write(`"previous":{"state":`)
-		w.writeState(old)
-		w.write(`}`)
-		w.writeMetadata()
-		w.write(`,"version":`)
-		w.writeInt(old.Version)
-		w.write(`},`)
+	if a.previous.Exists() && w.writeDocument(`"previous":`, &a.previous) {
+		w.write(`,`)
 	}
+	w.writeDocument(`"current":`, &a.current)
+	w.writeEnd(a.token, a.current.Updated)
+	return slices.Clone(w.out)
 }
 
-// writeCurrent goes on with the merged document, and tells where its sections
-// are.
-func (w *work) writeCurrent(version int64) (desired, reported span) {
-	w.write(`"current":{"state":{`)
-	if w.desired != 0 {
-		w.write(keyDesired + `:`)
-		desired = w.writeSection(w.desired)
+// writeDocument writes a stored document with its metadata and version, and tells
+// whether it could be read: those of an Answer can.
+func (w *work) writeDocument(name string, d *Document) bool {
+	w.tree.reset()
+	w.desired, w.reported = 0, 0
+	if w.load(d) != nil {
+		return false
 	}
-	if w.reported != 0 {
-		w.comma()
-		w.write(keyReported + `:`)
-		reported = w.writeSection(w.reported)
-	}
+	w.write(name + `{"state":`)
+	w.writeState(d)
 	w.write(`}`)
 	w.writeMetadata()
 	w.write(`,"version":`)
-	w.writeInt(version)
+	w.writeInt(d.Version)
 	w.write(`}`)
-	return desired, reported
-}
-
-func (w *work) writeSection(id int32) span {
-	from := len(w.out)
-	w.out = w.append(w.out, id)
-	return span{from, len(w.out)}
+	return true
 }
 
 // writeDelta writes the delta message, if there is a delta: all that differs,

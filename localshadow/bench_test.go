@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,40 +41,112 @@ func kilobyte(tb testing.TB) (localshadow.Document, []string) {
 }
 
 func BenchmarkMerge1KiB(b *testing.B) {
-	b.Run("greengate", func(b *testing.B) {
-		d, updates := kilobyte(b)
-		now, lim := time.Unix(1730482794, 0), localshadow.DefaultLimits()
-		b.ReportAllocs()
-		for i := 0; b.Loop(); i++ {
-			next, answer, err := localshadow.Update(d, updates[i%len(updates)], now, lim)
-			if err != nil || answer.Delta == nil {
-				b.Fatal(err, answer)
+	for _, way := range mergers {
+		b.Run(way.name, func(b *testing.B) {
+			merge, i := way.start(b), 0
+			b.ReportAllocs()
+			for b.Loop() {
+				merge(i)
+				i++
 			}
-			d = next
+		})
+	}
+	// All in turn, by the CPU time of the process, that of the garbage collector
+	// included: the machine is not the same from one second to the next.
+	b.Run("ratio", func(b *testing.B) {
+		const turns, each = 41, 300
+		var merge []func(int)
+		for _, way := range mergers {
+			merge = append(merge, way.start(b))
+		}
+		figures := map[string][]float64{}
+		for turn := range turns {
+			row, mixed, json := cpu(b, each, merge[0]), cpu(b, each, merge[1]), cpu(b, each, merge[2])
+			if turn == 0 {
+				continue // to warm up
+			}
+			for unit, f := range map[string]float64{
+				"cpu-us/merge": row, "mixed-cpu-us/merge": mixed, "json-cpu-us/merge": json,
+				"of-json": row / json, "mixed-of-json": mixed / json,
+			} {
+				figures[unit] = append(figures[unit], f)
+			}
+		}
+		b.ReportMetric(0, "ns/op")
+		for unit, all := range figures {
+			slices.Sort(all)
+			b.ReportMetric(all[turns/2], unit)
 		}
 	})
+}
+
+// mergers make a document, and return what merges the update of a number into it.
+var mergers = []struct {
+	name  string
+	start func(testing.TB) func(i int)
+}{
+	// The updates of one device in a row, as they come when it does not wait for each.
+	{"greengate", func(tb testing.TB) func(int) { return merger(tb, 1) }},
+	// Those of many, mixed.
+	{"greengate-mixed", func(tb testing.TB) func(int) { return merger(tb, 16) }},
 	// The same through maps of encoding/json, the plainest way to write it: all
 	// that an update does, but for the metadata, which would double it.
-	b.Run("encoding-json", func(b *testing.B) {
-		d, updates := kilobyte(b)
+	{"encoding-json", func(tb testing.TB) func(int) {
+		d, updates := kilobyte(tb)
 		stored := []byte(`{"desired":` + d.Desired + `,"reported":` + d.Reported + `}`)
-		b.ReportAllocs()
-		for i := 0; b.Loop(); i++ {
+		return func(i int) {
 			var state map[string]any
 			var request struct{ State map[string]any }
 			if err := json.Unmarshal(stored, &state); err != nil {
-				b.Fatal(err)
+				tb.Fatal(err)
 			}
 			if err := json.Unmarshal([]byte(updates[i%len(updates)]), &request); err != nil {
-				b.Fatal(err)
+				tb.Fatal(err)
 			}
 			mergeMaps(state, request.State)
 			var err error
 			if stored, err = json.Marshal(state); err != nil {
-				b.Fatal(err)
+				tb.Fatal(err)
 			}
 		}
-	})
+	}},
+}
+
+// merger returns what merges updates into so many documents, in turn.
+func merger(tb testing.TB, documents int) func(i int) {
+	d, updates := kilobyte(tb)
+	all := make([]localshadow.Document, documents)
+	for i := range all {
+		all[i] = d
+		all[i].Desired = strings.Replace(d.Desired, "auto", fmt.Sprintf("%04d", i), 1)
+	}
+	now, lim := time.Unix(1730482794, 0), localshadow.DefaultLimits()
+	return func(i int) {
+		d := &all[i%documents]
+		next, answer, err := localshadow.Update(*d, updates[i%len(updates)], now, lim)
+		if err != nil || answer.Delta == nil {
+			tb.Fatal(err, answer)
+		}
+		*d = next
+	}
+}
+
+// cpu is the CPU time of a call in microseconds, of so many calls.
+func cpu(b *testing.B, calls int, f func(i int)) float64 {
+	before := used(b)
+	for i := range calls {
+		f(i)
+	}
+	return float64((used(b) - before).Nanoseconds()) / 1e3 / float64(calls)
+}
+
+// used is the CPU time that the process has used.
+func used(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // The same through the model of the tests: all that an update does, through maps.

@@ -17,7 +17,7 @@ func TestCapturedSession(t *testing.T) {
 	a := s.update(`{"clientToken":"58de9848","state":{"reported":{"Color":"green"}}}`)
 	same(t, "accepted", string(a.Accepted),
 		`{"state":{"reported":{"Color":"green"}},"metadata":{"reported":{"Color":{"timestamp":1730481958}}},"version":1,"timestamp":1730481958,"clientToken":"58de9848"}`)
-	same(t, "documents", string(a.Documents),
+	same(t, "documents", string(a.Documents()),
 		`{"current":{"state":{"reported":{"Color":"green"}},"metadata":{"reported":{"Color":{"timestamp":1730481958}}},"version":1},"timestamp":1730481958,"clientToken":"58de9848"}`)
 	same(t, "delta", string(a.Delta), "")
 
@@ -28,7 +28,7 @@ func TestCapturedSession(t *testing.T) {
 
 	s.now = 1730482794
 	a = s.update(`{"state":{"desired":{"Color":"red"}},"clientToken":"35624091"}`)
-	same(t, "documents", string(a.Documents),
+	same(t, "documents", string(a.Documents()),
 		`{"previous":{"state":{"desired":{"Color":"green"},"reported":{"Color":"green"}},"metadata":{"desired":{"Color":{"timestamp":1730482304}},"reported":{"Color":{"timestamp":1730481958}}},"version":2},`+
 			`"current":{"state":{"desired":{"Color":"red"},"reported":{"Color":"green"}},"metadata":{"desired":{"Color":{"timestamp":1730482794}},"reported":{"Color":{"timestamp":1730481958}}},"version":3},`+
 			`"timestamp":1730482794,"clientToken":"35624091"}`)
@@ -74,8 +74,8 @@ func TestStateNull(t *testing.T) {
 	same(t, "accepted", string(a.Accepted), `{"state":null,"metadata":{"timestamp":1730481958},"version":2,"timestamp":1730481958}`)
 	same(t, "get", s.get(""), `{"state":{},"metadata":{},"version":2,"timestamp":1730481958}`)
 	// It is no deletion: the next update has a previous document.
-	if a = s.update(`{"state":{}}`); !strings.HasPrefix(string(a.Documents), `{"previous":{"state":{},"metadata":{},"version":2},"current"`) {
-		t.Errorf("documents: %s", a.Documents)
+	if a = s.update(`{"state":{}}`); !strings.HasPrefix(string(a.Documents()), `{"previous":{"state":{},"metadata":{},"version":2},"current"`) {
+		t.Errorf("documents: %s", a.Documents())
 	}
 }
 

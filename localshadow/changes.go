@@ -19,9 +19,9 @@ func (t *tree) enterSection(key string) {
 
 // step leads the trail to a member: the JSON text of its name is that of a part of
 // a JSON Pointer, but for two characters (RFC 6901, 3).
-func (t *tree) step(key string) {
+func (t *tree) step(key []byte) {
 	t.trail = append(t.trail, '/')
-	for _, c := range []byte(key[1 : len(key)-1]) {
+	for _, c := range key[1 : len(key)-1] {
 		switch c {
 		case '~':
 			t.trail = append(t.trail, '~', '0')

@@ -11,7 +11,8 @@
 // Concurrency: the pure functions keep nothing and may be called from anywhere.
 // A Service is safe for concurrent use. Requests are served one after another
 // inside the group transactions of the database, in the order in which they
-// came; what they answer leaves, in the same order and after the commit, from
+// came, and what is remembered of them between (hot.go, hand) belongs to the
+// writer's goroutine; what they answer leaves, in the same order and after the commit, from
 // the one goroutine of Service.Run.
 //
 // Sources of the rules are cited as "AWS: page" (AWS IoT Core Developer Guide),

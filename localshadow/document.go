@@ -21,6 +21,8 @@ type Document struct {
 	Desired, Reported string
 	// times of the leaves; see times.go.
 	times string
+	// row is where it is stored, 0 when that is not known.
+	row int64
 	// mark is the shadow's newest entry in the journal.
 	mark mark
 }
@@ -31,12 +33,32 @@ func (d *Document) Exists() bool { return d.Version > 0 && !d.Deleted }
 // Size is what counts towards the limit of a document, in bytes.
 func (d *Document) Size() int { return len(d.Desired) + len(d.Reported) }
 
-// Answer is what an accepted update has to tell, ready to be published in this
-// order. Delta is nil when desired and reported do not differ.
+// Answer is what an accepted update has to tell, to be published in this order: Delta,
+// which is nil when desired and reported do not differ, Documents, and Accepted.
 type Answer struct {
-	Delta, Documents, Accepted []byte
+	Delta, Accepted []byte
 	// changes is what the update changed, see changes.go.
 	changes string
+	// Documents is written from these.
+	previous, current Document
+	token             string
+}
+
+// Documents writes the documents message: the whole document before and after. It is
+// most of what there is to tell, and seldom does anybody want it. Of what was no update
+// there is none: nil.
+func (a *Answer) Documents() []byte {
+	if a.current.Version == 0 {
+		return nil
+	}
+	w := works.Get().(*work)
+	defer works.Put(w)
+	return w.documents(a)
+}
+
+// held is what the answer keeps in memory, in bytes.
+func (a *Answer) held() int {
+	return len(a.Delta) + len(a.Accepted) + a.previous.Size() + a.current.Size()
 }
 
 // ErrDamaged: the row of a shadow cannot be read. It can be deleted.
@@ -80,14 +102,48 @@ type work struct {
 	tree
 	desired, reported int32 // the sections; 0 when absent
 	out, times        []byte
+	// has is the document that the tree has, if it has one: who updates it goes on from
+	// there.
+	has   Document
+	knows bool
 }
 
 var works = sync.Pool{New: func() any { return new(work) }}
 
 func (w *work) reset() {
 	w.tree.reset()
-	w.out, w.times, w.log = w.out[:0], w.times[:0], w.log[:0]
+	w.clear()
 	w.desired, w.reported = 0, 0
+	w.has, w.knows = Document{}, false
+}
+
+// keptBytes is how large a buffer is kept for the next operation.
+const keptBytes = 256 << 10
+
+func (w *work) clear() {
+	if cap(w.out) > keptBytes {
+		w.out = nil
+	}
+	w.out, w.times, w.log = w.out[:0], w.times[:0], w.log[:0]
+}
+
+// Bounds of a tree that goes on, since what changes is appended: nodes, and bytes of texts
+// beside eight times those of its document.
+const (
+	staleNodes = 1024
+	staleBytes = 4096
+)
+
+// begin makes the work ready for an update of a document, and tells whether the tree
+// has it.
+func (w *work) begin(d *Document) (loaded bool) {
+	if w.knows && len(w.nodes) < staleNodes && len(w.src) < staleBytes+8*d.Size() &&
+		w.has.Desired == d.Desired && w.has.Reported == d.Reported && w.has.times == d.times {
+		w.clear()
+		return true
+	}
+	w.reset()
+	return false
 }
 
 // load parses the sections of a document.
@@ -110,39 +166,52 @@ func (w *work) load(d *Document) (err error) {
 }
 
 func (w *work) update(old Document, payload string, now int64, lim *Limits) (Document, Answer, error) {
-	w.reset()
-	r, rejection := w.read(payload, now, lim)
-	if rejection != nil {
-		return old, Answer{}, rejection
-	}
 	d := Document{Version: next(&old, now), Updated: now}
 	before := old // what the answers show
 	if !old.Exists() {
 		before = Document{}
 	}
+	loaded := w.begin(&before)
+	r, rejection := w.read(payload, now, lim)
+	if rejection != nil {
+		return old, Answer{}, rejection
+	}
 	if r.version >= 0 && r.version != before.Version {
 		return old, Answer{}, reject(409, msgConflict).with(r.token)
 	}
-	if err := w.load(&before); err != nil {
-		return old, Answer{}, err
+	if !loaded {
+		if err := w.load(&before); err != nil {
+			return old, Answer{}, err
+		}
 	}
-	// All is written into one buffer, each part before the merge uses it up.
+	w.knows = false
 	accepted := w.writeAccepted(&r, d.Version, now)
-	from := len(w.out)
-	w.writePrevious(&before)
 	w.mergeState(r.state)
-	desired, reported := w.writeCurrent(d.Version)
-	w.writeEnd(r.token, now)
-	documents := span{from, len(w.out)}
+	d.Desired, d.Reported = w.section(w.desired, before.Desired), w.section(w.reported, before.Reported)
 	// What makes a document smaller that has come from the cloud may always come.
-	if size := desired.len() + reported.len(); size > lim.Document && size >= before.Size() {
+	if size := d.Size(); size > lim.Document && size >= before.Size() {
 		return old, Answer{}, reject(413, msgTooLarge).with(r.token)
 	}
 	delta := w.writeDelta(d.Version, r.token, now)
-
+	d.times = w.leafTimes()
+	w.has, w.knows = d, true
 	all := slices.Clone(w.out)
-	d.Desired, d.Reported, d.times = string(desired.of(all)), string(reported.of(all)), w.leafTimes()
-	return d, Answer{Delta: delta.of(all), Documents: documents.of(all), Accepted: accepted.of(all), changes: w.changes()}, nil
+	return d, Answer{
+		Delta: delta.of(all), Accepted: accepted.of(all), changes: w.changes(),
+		previous: before, current: d, token: r.token,
+	}, nil
+}
+
+// section returns the text of a section, which often is what it was.
+func (w *work) section(id int32, was string) string {
+	if id == 0 {
+		return ""
+	}
+	text := w.at(w.settle(id))
+	if string(text) == was {
+		return was
+	}
+	return string(text)
 }
 
 // next is the version that the next accepted update makes. A deleted shadow goes
@@ -163,18 +232,18 @@ func (w *work) mergeState(state int32) {
 		return
 	}
 	for i := w.nodes[state].first; i != 0; i = w.nodes[i].next {
-		section := &w.desired
-		if w.nodes[i].key == keyReported {
-			section = &w.reported
+		key, section := keyDesired, &w.desired
+		if string(w.key(i)) == keyReported {
+			key, section = keyReported, &w.reported
 		}
 		if w.nodes[i].kind == null {
-			w.drop(w.nodes[i].key, section)
+			w.drop(key, section)
 			continue
 		}
 		if *section == 0 {
 			*section = w.new(node{kind: object})
 		}
-		w.enterSection(w.nodes[i].key)
+		w.enterSection(key)
 		if w.merge(*section, i); w.nodes[*section].size == 0 {
 			*section = 0
 		}

@@ -28,7 +28,7 @@ func BenchmarkUpdateDurable(b *testing.B) {
 
 func benchService(b *testing.B, window int) {
 	st := openStation(b, func(_ *sqlite.Options, o *localshadow.Options) { o.Publish = func(string, []byte) {} })
-	updates := seed(b, st)
+	updates := seed(b, st, benchThings)
 	b.ReportAllocs()
 	b.ResetTimer()
 	var wait sync.WaitGroup
@@ -62,9 +62,9 @@ func benchService(b *testing.B, window int) {
 	}
 }
 
-func seed(b *testing.B, st *station) [][]byte {
+func seed(b *testing.B, st *station, things int) [][]byte {
 	d, updates := kilobyte(b)
-	for thing := range benchThings {
+	for thing := range things {
 		if _, err := st.Update(context.Background(), fmt.Sprint(thing), "", []byte(`{"state":{"desired":`+d.Desired+`,"reported":`+d.Reported+`}}`), device); err != nil {
 			b.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func seed(b *testing.B, st *station) [][]byte {
 
 func benchEach(b *testing.B) {
 	st := openStation(b)
-	updates := seed(b, st)
+	updates := seed(b, st, benchThings)
 	ctx := context.Background()
 	b.ResetTimer()
 	for i := range b.N {
@@ -149,7 +149,7 @@ func benchOpen(b *testing.B, rounds int) {
 // BenchmarkAt measures how long it takes to go back over a journal of 200 entries.
 func BenchmarkAt(b *testing.B) {
 	st := openStation(b, func(_ *sqlite.Options, o *localshadow.Options) { o.Publish = func(string, []byte) {} })
-	updates := seed(b, st)
+	updates := seed(b, st, benchThings)
 	for i := range 199 {
 		if _, err := st.Update(context.Background(), "0", "", updates[i%len(updates)], device); err != nil {
 			b.Fatal(err)

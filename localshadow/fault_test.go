@@ -142,9 +142,7 @@ func TestDamagedRow(t *testing.T) {
 	st.tell(updateTopic("b"), desired("k", 1))
 	for _, damage := range []string{`desired = '{"k":'`, `desired = '{"k":1,"l":2}'`, `times = x'ff'`} {
 		st.tell(updateTopic("a"), desired("k", 1))
-		if err := st.DB.Update(context.Background(), func(tx *sqlite.Tx) error { return tx.Exec(`UPDATE shadows SET ` + damage + ` WHERE thing = 'a'`) }); err != nil {
-			t.Fatal(err)
-		}
+		st.damage(`UPDATE shadows SET ` + damage + ` WHERE thing = 'a'`)
 		for _, op := range []string{"get", "update"} {
 			got := st.tell("$aws/things/a/shadow/"+op, `{"state":{},"clientToken":"t"}`)
 			if !strings.HasPrefix(got, op+`/rejected {"code":500,`) || !strings.Contains(got, `"clientToken":"t"`) {

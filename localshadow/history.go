@@ -3,6 +3,7 @@ package localshadow
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 
@@ -53,7 +54,7 @@ func (s *Service) History(ctx context.Context, thing, name string, limit int, be
 	}
 	all := []Entry{}
 	err := s.o.DB.View(ctx, func(tx *sqlite.Tx) error {
-		return walk(tx, thing, name, limit, before, func(e *stored) (bool, error) {
+		return s.walk(tx, thing, name, limit, before, func(e *stored) (bool, error) {
 			if e.read() != nil {
 				e.Damaged, e.Changes, e.Conflicts = true, nil, nil
 			}
@@ -64,8 +65,22 @@ func (s *Service) History(ctx context.Context, thing, name string, limit int, be
 	return all, err
 }
 
-const sqlHistory = `SELECT id, before, first, version, deleted, at, kind, source, detail, changes, conflicts FROM journal
-	WHERE thing = ? AND name = ? AND id < ? ORDER BY id DESC LIMIT ?`
+const (
+	// sqlHead is the newest entry of a shadow, and its number.
+	sqlHead = `SELECT entry, entries FROM shadows WHERE thing = ?1 AND name = ?2
+		UNION ALL SELECT entry, entries FROM former WHERE thing = ?1 AND name = ?2 LIMIT 1`
+
+	// sqlHistory goes along the chain of the entries, as far as they are to be kept. Those
+	// with a conflict stay longer, and have an index.
+	sqlHistory = `WITH RECURSIVE chain (id, prev) AS (
+			SELECT id, prev FROM journal WHERE id = ?1 AND thing = ?2 AND name = ?3
+			UNION ALL
+			SELECT j.id, j.prev FROM chain JOIN journal j ON j.id = chain.prev AND j.id < chain.id
+				WHERE j.thing = ?2 AND j.name = ?3 AND j.number > ?4)
+		SELECT id, before, first, version, deleted, at, kind, source, detail, changes, conflicts FROM journal
+		WHERE id < ?5 AND id IN (SELECT id FROM chain UNION SELECT id FROM journal WHERE thing = ?2 AND name = ?3 AND conflicts <> '')
+		ORDER BY id DESC LIMIT ?6`
+)
 
 // stored is an entry as the journal has it.
 type stored struct {
@@ -75,11 +90,15 @@ type stored struct {
 }
 
 // walk goes through a journal, from the entry before an ID back, until f wants no more.
-func walk(tx *sqlite.Tx, thing, name string, limit int, before int64, f func(e *stored) (more bool, err error)) error {
+func (s *Service) walk(tx *sqlite.Tx, thing, name string, limit int, before int64, f func(e *stored) (more bool, err error)) error {
 	if before <= 0 {
 		before = math.MaxInt64
 	}
-	rows, err := tx.Query(sqlHistory, thing, name, before, limit)
+	var head mark
+	if err := tx.QueryRow(sqlHead, thing, name).Scan(&head.id, &head.number); err != nil && !errors.Is(err, sqlite.ErrNoRows) {
+		return fmt.Errorf("find the journal of a shadow: %w", err)
+	}
+	rows, err := tx.Query(sqlHistory, head.id, thing, name, head.number-int64(s.o.Bounds.Journal), before, limit)
 	if err != nil {
 		return fmt.Errorf("read the journal of a shadow: %w", err)
 	}

@@ -75,7 +75,7 @@ func (j *job) judge(err error) error {
 
 // try returns the *Rejection of a request that is refused.
 func (j *job) try(tx *sqlite.Tx) error {
-	old, err := Load(tx, j.thing, j.name)
+	old, err := j.s.hot.load(tx, Key{j.thing, j.name})
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (j *job) try(tx *sqlite.Tx) error {
 		j.answer.Accepted, err = Get(old, j.payload, Subject(j.thing, j.name), now, lim)
 		return err
 	case OpUpdate:
-		d, j.answer, err = Update(old, j.payload, now, lim)
+		d, j.answer, err = j.s.hot.work.update(old, j.payload, now.Unix(), &lim)
 	case OpDelete:
 		d, j.answer.Accepted, err = Delete(old, j.payload, Subject(j.thing, j.name), now, lim)
 	}
@@ -111,19 +111,22 @@ func (j *job) keep(tx *sqlite.Tx, old, d *Document) error {
 }
 
 func (j *job) write(tx *sqlite.Tx, old, d *Document) error {
-	d.mark = old.mark
+	d.row, d.mark = old.row, old.mark
 	if err := j.record(tx, j.entry(old, d), &d.mark); err != nil {
 		return err
 	}
 	if err := save(tx, j.thing, j.name, d); err != nil {
 		return err
 	}
-	if !d.Deleted {
-		return nil
+	if d.Deleted {
+		gone, err := forget(tx, d.Updated-remembered, j.s.o.Bounds.Shadows)
+		if err != nil {
+			return err
+		}
+		j.recount(j.counted.plus(totals{deleted: -gone}))
 	}
-	gone, err := forget(tx, d.Updated-remembered, j.s.o.Bounds.Shadows)
-	j.recount(j.counted.plus(totals{deleted: -gone}))
-	return err
+	j.s.hot.keep(Key{j.thing, j.name}, *d)
+	return nil
 }
 
 // entry is what the journal gets to read of d in the place of old.
@@ -183,7 +186,7 @@ func (j *job) served(err error) {
 		j.s.out <- j // its bytes are bounded by Bounds.Edits
 		return
 	}
-	n := int64(len(j.answer.Accepted) + len(j.answer.Delta) + len(j.answer.Documents))
+	n := int64(j.answer.held())
 	j.s.pendingBytes.Add(n)
 	j.bytes += n
 	j.s.out <- j

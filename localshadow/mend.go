@@ -21,12 +21,21 @@ func Mend(tx *sqlite.Tx) error {
 		sql  string
 		args []any
 	}{
-		{`UPDATE shadows SET version = version + ?, entry = 0`, []any{versionLeap}},
+		{`UPDATE shadows SET version = version + ?`, []any{versionLeap}},
 		{`INSERT INTO journal (thing, name, before, first, version, deleted, at, kind, source, detail, changes, conflicts, bytes, size)
 			SELECT thing, name, CASE deleted WHEN 1 THEN ?1 - version ELSE version - ?1 END, version, version, 0,
-				unixepoch() * 1000, 'gateway', '', 'restored after damage', '', '', ?2 + 2 * (length(thing) + length(name)), 0
+				unixepoch() * 1000, 'gateway', '', 'restored after damage', '', '', ?2 + length(thing) + length(name), 0
 			FROM shadows`, []any{versionLeap, entryBytes + len("gateway") + len("restored after damage")}},
 		{`UPDATE journal SET size = (SELECT sum(bytes) FROM journal) WHERE id = (SELECT max(id) FROM journal)`, nil},
+		// What was lost may have been a part of each chain, and its end.
+		{`UPDATE journal SET prev = c.prev, number = c.number FROM (
+			SELECT id, lag(id, 1, 0) OVER w AS prev, row_number() OVER w AS number FROM journal
+			WINDOW w AS (PARTITION BY thing, name ORDER BY id)) AS c WHERE c.id = journal.id`, nil},
+		{`UPDATE shadows SET entry = h.id, entries = h.number FROM (` + sqlHeads + `) AS h
+			WHERE h.thing = shadows.thing AND h.name = shadows.name`, nil},
+		{`DELETE FROM former`, nil},
+		{`INSERT INTO former (thing, name, entry, entries) SELECT thing, name, id, number FROM (` + sqlHeads + `) AS h
+			WHERE NOT EXISTS (SELECT 1 FROM shadows s WHERE s.thing = h.thing AND s.name = h.name)`, nil},
 		{`DELETE FROM sync`, nil},
 	} {
 		if err := tx.Exec(s.sql, s.args...); err != nil {
@@ -35,3 +44,6 @@ func Mend(tx *sqlite.Tx) error {
 	}
 	return nil
 }
+
+// sqlHeads are the newest entries of all shadows.
+const sqlHeads = `SELECT thing, name, max(id) AS id, max(number) AS number FROM journal GROUP BY thing, name`

@@ -1,16 +1,21 @@
 package localshadow
 
+import "bytes"
+
 // merge lays a patch over an object (AWS: device-shadow-data-flow, "Updates
 // affect only the fields specified in the request"): objects merge, every other
 // value replaces what was there, null removes. The patch is used up. What is changed
 // is written into the log; the trail leads to dst.
 func (t *tree) merge(dst, patch int32) {
+	if t.nodes[patch].first != 0 {
+		t.touch(dst)
+	}
 	for p := t.nodes[patch].first; p != 0; {
 		next := t.nodes[p].next
 		k := t.nodes[p].kind
-		d := t.find(dst, t.nodes[p].key)
+		d := t.find(dst, t.key(p))
 		here := len(t.trail)
-		t.step(t.nodes[p].key)
+		t.step(t.key(p))
 		switch {
 		case k == null:
 			if d != 0 {
@@ -41,9 +46,13 @@ func (t *tree) prune(id int32) bool {
 	}
 	nulls := false
 	for i := t.nodes[id].first; i != 0; i = t.nodes[i].next {
-		if t.nodes[i].kind == null || !t.prune(i) {
+		switch {
+		case t.nodes[i].kind == null || !t.prune(i):
 			t.remove(id, i)
 			nulls = true
+			t.touch(id)
+		case t.nodes[i].text.to == 0:
+			t.touch(id)
 		}
 	}
 	return t.nodes[id].size > 0 || !nulls
@@ -69,15 +78,20 @@ const (
 // there, and tells whether anything does (AWS: device-shadow-document, "delta").
 // What only r has does not count. r is 0 when there is no such object.
 func (t *tree) compare(d, r int32) (differs bool) {
+	at := int32(0) // the member of r that comes next, if both have the same order
+	if r != 0 {
+		at = t.live(t.nodes[r].first)
+	}
 	for i := t.live(t.nodes[d].first); i != 0; i = t.live(t.nodes[i].next) {
-		n := &t.nodes[i]
-		j := int32(0)
-		if r != 0 {
-			j = t.find(r, n.key)
+		n, j := &t.nodes[i], at
+		if r != 0 && (j == 0 || !bytes.Equal(t.key(i), t.key(j))) {
+			j = t.find(r, t.key(i))
 		}
 		switch {
 		case j == 0:
 			n.diff = whole
+		case t.equalText(i, j):
+			n.diff = same
 		case n.kind == object && t.nodes[j].kind == object:
 			n.diff = same
 			if t.compare(i, j) {
@@ -87,6 +101,9 @@ func (t *tree) compare(d, r int32) (differs bool) {
 			n.diff = same
 		default:
 			n.diff = whole
+		}
+		if j != 0 {
+			at = t.live(t.nodes[j].next)
 		}
 		differs = differs || n.diff != same
 	}
@@ -102,7 +119,7 @@ func (t *tree) appendDelta(b []byte, id int32, metadata bool) []byte {
 		if n.diff == same {
 			continue
 		}
-		b = append(append(b, n.key...), ':')
+		b = append(append(b, t.key(i)...), ':')
 		switch {
 		case n.diff == part:
 			b = t.appendDelta(b, i, metadata)

@@ -35,13 +35,13 @@ func (t *tree) read(payload string, now int64, lim *Limits) (r request, rejectio
 		return r, reject(400, msgNoState)
 	}
 	var ok bool
-	if r.token, ok = t.token(root); !ok {
+	if r.token, ok = t.token(root, payload); !ok {
 		return r, reject(400, msgToken)
 	}
 	if r.version, ok = t.version(root); !ok {
 		return r, reject(400, msgVersion).with(r.token)
 	}
-	if r.state = t.find(root, `"state"`); r.state == 0 {
+	if r.state = t.find(root, keyState); r.state == 0 {
 		return r, reject(400, msgNoState).with(r.token)
 	}
 	if msg := t.checkState(r.state, lim); msg != "" {
@@ -50,26 +50,39 @@ func (t *tree) read(payload string, now int64, lim *Limits) (r request, rejectio
 	return r, nil
 }
 
-// token returns the clientToken, a string of at most 64 bytes.
-func (t *tree) token(root int32) (token string, ok bool) {
-	n := &t.nodes[t.find(root, `"clientToken"`)]
+// Members of a request.
+var (
+	keyState   = []byte(`"state"`)
+	keyToken   = []byte(`"clientToken"`)
+	keyVersion = []byte(`"version"`)
+)
+
+// token returns the clientToken, a string of at most 64 bytes. The payload is what the
+// tree has read last.
+func (t *tree) token(root int32, payload string) (token string, ok bool) {
+	n := &t.nodes[t.find(root, keyToken)]
 	switch n.kind {
 	case gone, null: // node 0 stands for a member that is not there
 		return "", true
 	case text:
-		return n.text, stringLen(n.text) <= maxToken
+		if from, to := n.text.from-t.base, n.text.to-t.base; int(to) <= len(payload) {
+			token = payload[from:to]
+		} else { // it was written otherwise
+			token = string(t.at(n.text))
+		}
+		return token, stringLen(token) <= maxToken
 	}
 	return "", false
 }
 
 // version returns the version, a whole number from 0 on.
 func (t *tree) version(root int32) (version int64, ok bool) {
-	n := &t.nodes[t.find(root, `"version"`)]
+	n := &t.nodes[t.find(root, keyVersion)]
 	switch n.kind {
 	case gone, null:
 		return -1, true
 	case number:
-		v, err := strconv.ParseInt(n.text, 10, 64)
+		v, err := strconv.ParseInt(string(t.at(n.text)), 10, 64)
 		return v, err == nil && v >= 0
 	}
 	return 0, false
@@ -87,10 +100,10 @@ func (t *tree) checkState(state int32, lim *Limits) string {
 	for i := t.nodes[state].first; i != 0; i = t.nodes[i].next {
 		n := &t.nodes[i]
 		fault := ""
-		switch n.key {
-		case `"desired"`:
+		switch string(t.key(i)) {
+		case keyDesired:
 			fault = msgDesired
-		case `"reported"`:
+		case keyReported:
 			fault = msgReported
 		default:
 			return msgInvalidNode
@@ -115,7 +128,7 @@ func (t *tree) readToken(payload string, lim *Limits) (token string, rejection *
 	if err != nil || t.nodes[root].kind != object {
 		return "", nil
 	}
-	token, ok := t.token(root)
+	token, ok := t.token(root, payload)
 	if !ok {
 		return "", reject(400, msgToken)
 	}

@@ -31,7 +31,7 @@ func (s *Service) At(ctx context.Context, thing, name string, version int64) (St
 		if err != nil {
 			return err
 		}
-		return w.goBack(tx, thing, name, &d, version)
+		return s.goBack(w, tx, Key{thing, name}, &d, version)
 	})
 	if err != nil {
 		return State{}, err
@@ -61,7 +61,7 @@ func (s *Service) Revert(ctx context.Context, thing, name string, version int64,
 	compose := func(tx *sqlite.Tx, d Document) (Edit, error) {
 		w := works.Get().(*work)
 		defer works.Put(w)
-		if err := w.goBack(tx, thing, name, &d, version); err != nil {
+		if err := s.goBack(w, tx, Key{thing, name}, &d, version); err != nil {
 			return Edit{}, err
 		}
 		patch, err := w.patchFrom(&d, what)
@@ -80,8 +80,8 @@ func (s *Service) Revert(ctx context.Context, thing, name string, version int64,
 	}
 }
 
-// goBack loads a document and takes back what was done to it after a version.
-func (w *work) goBack(tx *sqlite.Tx, thing, name string, d *Document, version int64) error {
+// goBack loads a document into w and takes back what was done to it after a version.
+func (s *Service) goBack(w *work, tx *sqlite.Tx, k Key, d *Document, version int64) error {
 	w.reset()
 	if err := w.load(d); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (w *work) goBack(tx *sqlite.Tx, thing, name string, d *Document, version in
 	if found() {
 		return nil
 	}
-	err := walk(tx, thing, name, -1, 0, func(e *stored) (more bool, err error) {
+	err := s.walk(tx, k.Thing, k.Name, -1, 0, func(e *stored) (more bool, err error) {
 		if e.Version != reached {
 			return false, nil // entries are missing
 		}
@@ -132,13 +132,13 @@ func (w *work) undo(changes string) error {
 			return ErrDamaged
 		}
 		section := &w.desired
-		if w.nodes[at].text == keyReported {
+		if string(w.at(w.nodes[at].text)) == keyReported {
 			section = &w.reported
 		}
 		if w.nodes[before].kind == null {
 			before = 0
 		}
-		if !w.putBack(section, w.nodes[path].text, before) {
+		if !w.putBack(section, string(w.at(w.nodes[path].text)), before) {
 			return ErrDamaged
 		}
 	}
@@ -162,7 +162,8 @@ func (w *work) putBack(section *int32, path string, before int32) bool {
 	}
 	parent, steps := *section, strings.Split(path[1:len(path)-1], "/")[1:]
 	for i, step := range steps {
-		key := `"` + unstep.Replace(step) + `"`
+		w.touch(parent)
+		key := []byte(`"` + unstep.Replace(step) + `"`)
 		child := w.find(parent, key)
 		switch {
 		case w.nodes[parent].kind != object:
@@ -174,7 +175,7 @@ func (w *work) putBack(section *int32, path string, before int32) bool {
 		case child != 0:
 			w.tree.replace(child, before)
 		case before != 0:
-			w.nodes[before].key = key
+			w.nodes[before].key = w.store(string(key))
 			w.add(parent, before)
 		default:
 			return false
@@ -229,11 +230,11 @@ func (w *work) patchFrom(d *Document, what Sections) (string, error) {
 func (t *tree) appendPatch(b []byte, have, want int32) []byte {
 	b = append(b, '{')
 	for i := t.live(t.nodes[want].first); i != 0; i = t.live(t.nodes[i].next) {
-		j := t.find(have, t.nodes[i].key)
+		j := t.find(have, t.key(i))
 		if j != 0 && t.equal(i, j) {
 			continue
 		}
-		b = append(append(b, t.nodes[i].key...), ':')
+		b = append(append(b, t.key(i)...), ':')
 		if j != 0 && t.nodes[i].kind == object && t.nodes[j].kind == object {
 			b = t.appendPatch(b, j, i)
 		} else {
@@ -242,8 +243,8 @@ func (t *tree) appendPatch(b []byte, have, want int32) []byte {
 		b = append(b, ',')
 	}
 	for i := t.live(t.nodes[have].first); i != 0; i = t.live(t.nodes[i].next) {
-		if t.find(want, t.nodes[i].key) == 0 {
-			b = append(append(b, t.nodes[i].key...), ":null,"...)
+		if t.find(want, t.key(i)) == 0 {
+			b = append(append(b, t.key(i)...), ":null,"...)
 		}
 	}
 	return end(b, '}')

@@ -166,7 +166,7 @@ func (p *pair) do(op, payload string) (fault string) {
 		what string
 		got  []byte
 		want doc
-	}{{"accepted", a.Accepted, accepted}, {"documents", a.Documents, documents}, {"delta", a.Delta, delta}} {
+	}{{"accepted", a.Accepted, accepted}, {"documents", a.Documents(), documents}, {"delta", a.Delta, delta}} {
 		if fault := p.differ(c.got, c.want); fault != "" {
 			return c.what + ": " + fault
 		}

@@ -20,6 +20,11 @@ type Options struct {
 	// Publish sends a message of the service, through the gate. It is called
 	// from the goroutine of Run alone, and may keep the payload.
 	Publish func(topic string, payload []byte)
+	// Offer is Publish for a message that costs something to write: payload writes it,
+	// and need not be called when nobody gets the message. Nil: Publish gets it.
+	Offer func(topic string, payload func() []byte)
+	// Flush is called when a number of messages was published: they may wait for it.
+	Flush func()
 	// Known tells whether the shadows of a thing are kept here. It is called
 	// from many goroutines. Nil: those of every thing are.
 	Known  func(thing string) bool
@@ -106,6 +111,8 @@ type Service struct {
 	pendingBytes atomic.Int64
 	totals       struct{ shadows, deleted, bytes, journal atomic.Int64 }
 	entries      atomic.Int64 // id of the newest entry of the journal
+	hot          hot
+	hand         hand
 	watchers     watchers
 	figures      figures
 }
@@ -118,6 +125,12 @@ func New(o Options) (*Service, error) {
 	}
 	if o.Known == nil {
 		o.Known = func(string) bool { return true }
+	}
+	if o.Offer == nil {
+		o.Offer = func(topic string, payload func() []byte) { o.Publish(topic, payload()) }
+	}
+	if o.Flush == nil {
+		o.Flush = func() {}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -147,14 +160,21 @@ func New(o Options) (*Service, error) {
 	return s, err
 }
 
+// together is how many requests are told before their messages leave, at most: so the
+// answers of a group to one client leave together.
+const together = 64
+
 // Run sends the answers until ctx is cancelled, and then those of all requests
 // that were accepted: the database must run longer. It returns nil.
 func (s *Service) Run(ctx context.Context) error {
 	end := ctx.Done()
-	for {
+	for told := 1; ; told++ {
 		select {
 		case j := <-s.out:
 			s.tell(j)
+			if len(s.out) == 0 || told%together == 0 {
+				s.o.Flush()
+			}
 		case <-end:
 			end = nil
 			s.mu.Lock()

@@ -3,6 +3,7 @@ package localshadow_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -62,21 +63,25 @@ func openStationAt(t testing.TB, file string, changes ...setup) *station {
 	if st.Service, err = localshadow.New(o); err != nil {
 		t.Fatal(err)
 	}
-	run := func(f func(context.Context) error) (stop func()) {
-		ctx, cancel := context.WithCancel(context.Background())
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			if err := f(ctx); err != nil {
-				t.Errorf("run: %v", err)
-			}
-		}()
-		return func() { cancel(); <-ended }
-	}
-	stopDB, stopService := run(st.DB.Run), run(st.Service.Run)
-	st.stop = sync.OnceFunc(func() { stopService(); stopDB() })
-	t.Cleanup(st.stop)
+	stopDB := run(t, st.DB.Run)
+	stopService := run(t, st.Service.Run) // its end comes first
+	st.stop = func() { stopService(); stopDB() }
 	return st
+}
+
+// run runs f until it is stopped, at the end of the test at the latest.
+func run(t testing.TB, f func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := f(ctx); err != nil {
+			t.Errorf("run: %v", err)
+		}
+	}()
+	stop = func() { cancel(); <-ended }
+	t.Cleanup(stop)
+	return stop
 }
 
 // deliver sends a message and waits until it is settled.
@@ -105,6 +110,19 @@ func (st *station) hold() chan struct{} {
 	}, func(error) {})
 	<-held
 	return hold
+}
+
+// damage changes the tables behind the back of the service, which remembers what it has
+// read until something is undone.
+func (st *station) damage(sql string) {
+	st.Helper()
+	ctx, undo := context.Background(), errors.New("undone")
+	if err := st.DB.Update(ctx, func(tx *sqlite.Tx) error { return tx.Exec(sql) }); err != nil {
+		st.Fatal(err)
+	}
+	if err := st.DB.Update(ctx, func(tx *sqlite.Tx) error { return errors.Join(tx.Exec(sql), undo) }); !errors.Is(err, undo) {
+		st.Fatal(err)
+	}
 }
 
 // take returns what was sent since the last time.

@@ -22,13 +22,17 @@ func Migrations() fs.FS {
 }
 
 const (
-	sqlLoad = `SELECT version, deleted, updated, desired, reported, times, entry, entries FROM shadows WHERE thing = ? AND name = ?`
+	sqlLoad = `SELECT id, version, deleted, updated, desired, reported, times, entry, entries FROM shadows WHERE thing = ? AND name = ?`
 
 	sqlSave = `INSERT INTO shadows (thing, name, version, deleted, updated, bytes, desired, reported, times, entry, entries)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (thing, name) DO UPDATE SET version = excluded.version, deleted = excluded.deleted,
 			updated = excluded.updated, bytes = excluded.bytes, desired = excluded.desired,
-			reported = excluded.reported, times = excluded.times, entry = excluded.entry, entries = excluded.entries`
+			reported = excluded.reported, times = excluded.times, entry = excluded.entry, entries = excluded.entries
+		RETURNING id`
+
+	sqlReplace = `UPDATE shadows SET version = ?, deleted = ?, updated = ?, bytes = ?, desired = ?, reported = ?, times = ?,
+		entry = ?, entries = ? WHERE id = ?`
 
 	sqlTotals = `SELECT deleted, count(*), sum(bytes) FROM shadows GROUP BY deleted`
 
@@ -36,8 +40,16 @@ const (
 
 	// The versions of deleted shadows that are remembered no longer: those whose
 	// time has passed, and the oldest beyond the bound.
-	sqlForget = `DELETE FROM shadows WHERE deleted = 1 AND (updated < ? OR id IN (
+	ofForgotten = ` FROM shadows WHERE deleted = 1 AND (updated < ? OR id IN (
 		SELECT id FROM shadows WHERE deleted = 1 ORDER BY updated DESC LIMIT -1 OFFSET ?))`
+	sqlForget = `DELETE` + ofForgotten
+
+	// Their journals outlive them.
+	sqlFormer    = `INSERT OR REPLACE INTO former (thing, name, entry, entries) SELECT thing, name, entry, entries` + ofForgotten
+	sqlKeep      = `INSERT OR REPLACE INTO former (thing, name, entry, entries) VALUES (?, ?, ?, ?)`
+	sqlFind      = `SELECT entry, entries FROM former WHERE thing = ? AND name = ?`
+	sqlFound     = `DELETE FROM former WHERE thing = ? AND name = ?`
+	sqlFormerOld = `DELETE FROM former WHERE entry < (SELECT coalesce(min(id), 0) FROM journal)`
 
 	sqlNames = `SELECT name FROM shadows WHERE thing = ? AND name > ? AND deleted = 0 ORDER BY name LIMIT ?`
 
@@ -53,7 +65,7 @@ const (
 func Load(tx *sqlite.Tx, thing, name string) (d Document, err error) {
 	var deleted int64
 	var times []byte
-	err = tx.QueryRow(sqlLoad, thing, name).Scan(&d.Version, &deleted, &d.Updated, &d.Desired, &d.Reported, &times, &d.mark.id, &d.mark.number)
+	err = tx.QueryRow(sqlLoad, thing, name).Scan(&d.row, &d.Version, &deleted, &d.Updated, &d.Desired, &d.Reported, &times, &d.mark.id, &d.mark.number)
 	if errors.Is(err, sqlite.ErrNoRows) {
 		return Document{}, nil
 	}
@@ -89,9 +101,19 @@ func Keys(tx *sqlite.Tx, after Key, limit int) ([]Key, error) {
 	return all, nil
 }
 
+// save writes a document, into its row if it has one.
 func save(tx *sqlite.Tx, thing, name string, d *Document) error {
-	err := tx.Exec(sqlSave, thing, name, d.Version, d.Deleted, d.Updated, d.Size(), d.Desired, d.Reported, []byte(d.times),
-		d.mark.id, d.mark.number)
+	var err error
+	if d.row != 0 {
+		err = tx.Exec(sqlReplace, d.Version, d.Deleted, d.Updated, d.Size(), d.Desired, d.Reported, []byte(d.times),
+			d.mark.id, d.mark.number, d.row)
+	} else {
+		err = tx.QueryRow(sqlSave, thing, name, d.Version, d.Deleted, d.Updated, d.Size(), d.Desired, d.Reported, []byte(d.times),
+			d.mark.id, d.mark.number).Scan(&d.row)
+		if err == nil {
+			err = tx.Exec(sqlFound, thing, name)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("write a shadow: %w", err)
 	}
@@ -149,8 +171,43 @@ func count(tx *sqlite.Tx) (t totals, err error) {
 // forget removes the rows of deleted shadows that nobody can come back to, and
 // returns how many there were.
 func forget(tx *sqlite.Tx, before int64, keep int) (n int64, err error) {
-	if err := tx.Exec(sqlForget, before, keep); err != nil {
+	if err = tx.Exec(sqlFormer, before, keep); err == nil {
+		err = tx.Exec(sqlForget, before, keep)
+	}
+	if err == nil {
+		n, err = tx.Changes()
+	}
+	if err == nil && n > 0 {
+		err = tx.Exec(sqlFormerOld)
+	}
+	if err != nil {
 		return 0, fmt.Errorf("forget deleted shadows: %w", err)
 	}
-	return tx.Changes()
+	return n, nil
+}
+
+// former finds the journal that a shadow without a row has left behind.
+func former(tx *sqlite.Tx, thing, name string) (m mark, err error) {
+	err = tx.QueryRow(sqlFind, thing, name).Scan(&m.id, &m.number)
+	if errors.Is(err, sqlite.ErrNoRows) {
+		return mark{}, nil
+	}
+	if err != nil {
+		return mark{}, fmt.Errorf("find the former journal of a shadow: %w", err)
+	}
+	return m, nil
+}
+
+// saveMark writes that a shadow has a newer entry in its journal.
+func saveMark(tx *sqlite.Tx, thing, name string, d *Document) error {
+	var err error
+	if d.row != 0 {
+		err = tx.Exec(sqlMark, d.mark.id, d.mark.number, d.row)
+	} else {
+		err = tx.Exec(sqlKeep, thing, name, d.mark.id, d.mark.number)
+	}
+	if err != nil {
+		return fmt.Errorf("write a shadow: %w", err)
+	}
+	return nil
 }

@@ -96,8 +96,8 @@ func (s *Service) accept(j *job) {
 	if j.answer.Delta != nil {
 		s.o.Publish(j.base+"/update/delta", j.answer.Delta)
 	}
-	if j.answer.Documents != nil {
-		s.o.Publish(j.base+"/update/documents", j.answer.Documents)
+	if j.op == OpUpdate {
+		s.o.Offer(j.base+"/update/documents", j.answer.Documents)
 	}
 	s.o.Publish(j.base+"/"+j.op.String()+"/accepted", j.answer.Accepted)
 }

@@ -109,10 +109,29 @@ func stringLen(s string) int {
 // sameNumber tells whether two JSON numbers have the same value, exactly: they
 // are compared as decimals, so none is too large or too small.
 func sameNumber(a, b string) bool {
+	if plain(a) && plain(b) {
+		return a == b
+	}
 	var x, y [64]byte
 	dx, ex, okx := decimal(x[:0], a)
 	dy, ey, oky := decimal(y[:0], b)
 	return okx && oky && ex == ey && string(dx) == string(dy)
+}
+
+// plain tells whether a number is written as its value most simply is: without a power,
+// without zeros behind the point, and not as -0. Two of them differ when their texts do.
+func plain(s string) bool {
+	fraction := false
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case 'e', 'E':
+			return false
+		case '.':
+			fraction = true
+		}
+	}
+	last := s[len(s)-1]
+	return last != '0' || !fraction && s != "-0"
 }
 
 // decimal takes a number apart: a sign and digits without zeros at either end,

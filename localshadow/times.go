@@ -18,18 +18,24 @@ type times struct {
 
 // next returns the time of the next leaf.
 func (t *times) next() int64 {
-	if t.left == 0 {
-		count, n := uvarint(t.data)
-		diff, m := uvarint(t.data[n:])
-		if n == 0 || m == 0 || count == 0 {
-			t.bad = true
-			return 0
-		}
-		t.data, t.left = t.data[n+m:], count
-		t.time += int64(diff>>1) ^ -int64(diff&1)
+	if t.left == 0 && !t.run() {
+		return 0
 	}
 	t.left--
 	return t.time
+}
+
+// run begins the next run.
+func (t *times) run() bool {
+	count, n := uvarint(t.data)
+	diff, m := uvarint(t.data[n:])
+	if n == 0 || m == 0 || count == 0 {
+		t.bad = true
+		return false
+	}
+	t.data, t.left = t.data[n+m:], count
+	t.time += int64(diff>>1) ^ -int64(diff&1)
+	return true
 }
 
 // done tells whether there was a time for each leaf and none is left.
@@ -72,13 +78,12 @@ func (r *runs) flush() {
 
 // leaves gives r the times of a section.
 func (t *tree) leaves(r *runs, id int32) {
-	n := &t.nodes[id]
-	if n.kind != object {
-		r.leaf(n.time)
-		return
-	}
-	for i := t.live(n.first); i != 0; i = t.live(t.nodes[i].next) {
-		t.leaves(r, i)
+	for i := t.live(t.nodes[id].first); i != 0; i = t.live(t.nodes[i].next) {
+		if n := &t.nodes[i]; n.kind != object {
+			r.leaf(n.time)
+		} else {
+			t.leaves(r, i)
+		}
 	}
 }
 
@@ -87,39 +92,43 @@ func (t *tree) leaves(r *runs, id int32) {
 // "Document properties").
 func (t *tree) appendTimes(b []byte, id int32) []byte {
 	n := &t.nodes[id]
-	if n.kind != object {
-		return t.appendTime(b, id, n.time)
+	switch n.kind {
+	case object:
+		b = append(b, '{')
+		for i := t.live(n.first); i != 0; i = t.live(t.nodes[i].next) {
+			b = append(append(b, t.key(i)...), ':')
+			b = append(t.appendTimes(b, i), ',')
+		}
+		return end(b, '}')
+	case array:
+		// What is in it was read with its time.
+		b = append(b, '[')
+		for i := n.first; i != 0; i = t.nodes[i].next {
+			b = append(t.appendTimes(b, i), ',')
+		}
+		return end(b, ']')
 	}
-	b = append(b, '{')
-	for i := t.live(n.first); i != 0; i = t.live(t.nodes[i].next) {
-		b = append(append(b, t.nodes[i].key...), ':')
-		b = append(t.appendTimes(b, i), ',')
-	}
-	return end(b, '}')
+	s := t.stamp(n.time)
+	return append(b, s.text[:s.n]...)
 }
 
-// appendTime writes the metadata of a value that was set as a whole.
-func (t *tree) appendTime(b []byte, id int32, time int64) []byte {
-	n := &t.nodes[id]
-	if n.kind != object && n.kind != array {
-		if time != t.stamped || len(t.stamp) == 0 {
-			t.stamp = append(t.stamp[:0], `{"timestamp":`...)
-			t.stamp = append(strconv.AppendInt(t.stamp, time, 10), '}')
-			t.stamped = time
-		}
-		return append(b, t.stamp...)
+// stamp is the metadata of a leaf.
+type stamp struct {
+	time int64
+	n    int // bytes of text
+	text [len(`{"timestamp":-9223372036854775808}`)]byte
+}
+
+// stamp returns that of a time, until the next call: most leaves have one of two.
+func (t *tree) stamp(time int64) *stamp {
+	s := &t.stamps[0]
+	if s.time == time && s.n > 0 {
+		return s
 	}
-	shut := byte(']')
-	if n.kind == object {
-		b, shut = append(b, '{'), '}'
-	} else {
-		b = append(b, '[')
+	*s, t.stamps[1] = t.stamps[1], *s
+	if s.time != time || s.n == 0 {
+		b := append(strconv.AppendInt(append(s.text[:0], `{"timestamp":`...), time, 10), '}')
+		s.time, s.n = time, len(b)
 	}
-	for i := n.first; i != 0; i = t.nodes[i].next {
-		if n.kind == object {
-			b = append(append(b, t.nodes[i].key...), ':')
-		}
-		b = append(t.appendTime(b, i, time), ',')
-	}
-	return end(b, shut)
+	return s
 }

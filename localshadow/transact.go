@@ -91,7 +91,7 @@ func (s *Service) enqueueEdit(j *job) error {
 
 // transact does what decide says. Its errors undo what decide wrote.
 func (j *job) transact(tx *sqlite.Tx) error {
-	old, err := Load(tx, j.thing, j.name)
+	old, err := j.s.hot.load(tx, Key{j.thing, j.name})
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,10 @@ func (j *job) transact(tx *sqlite.Tx) error {
 func (j *job) remark(tx *sqlite.Tx, d *Document) error {
 	err := j.record(tx, j.entry(d, d), &d.mark)
 	if err == nil {
-		err = tx.Exec(sqlMark, d.mark.id, d.mark.number, j.thing, j.name)
+		err = saveMark(tx, j.thing, j.name, d)
+	}
+	if err == nil {
+		j.s.hot.keep(Key{j.thing, j.name}, *d)
 	}
 	return err
 }

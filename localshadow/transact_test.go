@@ -183,9 +183,7 @@ func rejected(code int) func(error) bool {
 func TestTransactDamaged(t *testing.T) {
 	st := openStation(t)
 	st.tell(updateTopic("a"), desired("k", 1))
-	if err := st.DB.Update(context.Background(), func(tx *sqlite.Tx) error { return tx.Exec(`UPDATE shadows SET desired = '{'`) }); err != nil {
-		t.Fatal(err)
-	}
+	st.damage(`UPDATE shadows SET desired = '{'`)
 	if got := st.edit("a", localshadow.Edit{Patch: desired("k", 2)}); !errors.Is(got.err, localshadow.ErrDamaged) {
 		t.Errorf("told %+v", got)
 	}

@@ -51,8 +51,8 @@ func TestRecreate(t *testing.T) {
 				t.Errorf("the version is %d, want %d", s.doc.Version, c.passed)
 			}
 			same(t, "the document", s.state(), `{"desired":{"new":1}}`)
-			if strings.Contains(string(a.Documents), "previous") {
-				t.Errorf("documents: %s", a.Documents)
+			if strings.Contains(string(a.Documents()), "previous") {
+				t.Errorf("documents: %s", a.Documents())
 			}
 		})
 	}

@@ -1,0 +1,65 @@
+package localshadow
+
+import "greengate/core/sqlite"
+
+// hotBytes bounds the documents that are remembered, in bytes: those of some thousand
+// shadows of 1 KiB.
+const hotBytes = 2 << 20
+
+// hot remembers documents as the transaction of the group has them, so that who updates
+// a shadow again and again has it read once. It belongs to the writer's goroutine. What
+// was remembered is forgotten when something that a function wrote was undone.
+type hot struct {
+	// work has the document that was updated last, parsed: what a device has sent
+	// without waiting comes in a row.
+	work      work
+	documents map[Key]Document
+	bytes     int // of the documents
+	undone    uint64
+}
+
+// load is Load, if need be.
+func (h *hot) load(tx *sqlite.Tx, k Key) (Document, error) {
+	if n := tx.Undone(); n != h.undone || h.documents == nil {
+		h.documents, h.bytes, h.undone = make(map[Key]Document), 0, n
+	}
+	if d, ok := h.documents[k]; ok {
+		return d, nil
+	}
+	d, err := Load(tx, k.Thing, k.Name)
+	if err == nil && d.row == 0 {
+		d.mark, err = former(tx, k.Thing, k.Name)
+	}
+	if err != nil {
+		return Document{}, err
+	}
+	h.keep(k, d)
+	return d, nil
+}
+
+// keep remembers what load is to return. A shadow that never was, or was deleted, is
+// seldom asked for.
+func (h *hot) keep(k Key, d Document) {
+	if was, ok := h.documents[k]; ok {
+		h.bytes -= was.weight(k)
+		delete(h.documents, k)
+	}
+	weight := d.weight(k)
+	if !d.Exists() || weight > hotBytes {
+		return
+	}
+	for other, gone := range h.documents { // any: there is no order of use
+		if h.bytes+weight <= hotBytes {
+			break
+		}
+		h.bytes -= gone.weight(other)
+		delete(h.documents, other)
+	}
+	h.bytes += weight
+	h.documents[k] = d
+}
+
+// weight is about what a document takes in memory.
+func (d *Document) weight(k Key) int {
+	return d.Size() + len(d.times) + len(k.Thing) + len(k.Name) + 256
+}

@@ -47,6 +47,7 @@ type conn struct {
 	raw   *sqlite3.SQLiteConn
 	stmts map[string]*stmt
 	args  []driver.NamedValue // scratch of one call
+	undos uint64              // how often something written was undone
 }
 
 // openConn opens an existing file and reads the guarantees back. The pragmas go

@@ -189,6 +189,7 @@ func (w *groups) saved(j *job) error {
 	}
 	if wrote && j.err != nil {
 		w.careful = true
+		w.conn.undos++
 		if err := w.conn.control("ROLLBACK TO f"); err != nil {
 			return err
 		}
@@ -228,6 +229,7 @@ func (w *groups) refuse(jobs []job, err error) {
 // rollback ends the transaction if SQLite has not. An error of it would be that of
 // the disk, and every later BEGIN tells it again.
 func (w *groups) rollback() {
+	w.conn.undos++
 	if w.conn.inTx() {
 		_ = w.conn.control("ROLLBACK")
 	}

@@ -48,6 +48,11 @@ func (tx *Tx) LastInsertID() (id int64, err error) {
 	return id, err
 }
 
+// Undone is a number that rises whenever something that functions wrote is undone: what
+// one of them remembers of the database holds for those behind it while it is the same,
+// if nobody else writes.
+func (tx *Tx) Undone() uint64 { return tx.conn.undos }
+
 // Query runs one statement and returns its rows. A statement that changes the
 // database (INSERT ... RETURNING) has done all its changes when Query returns.
 func (tx *Tx) Query(sql string, args ...any) (*Rows, error) {

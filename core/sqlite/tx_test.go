@@ -205,3 +205,26 @@ func TestTxEndsWithItsFunction(t *testing.T) {
 	wantError(t, rows.Err(), ErrTxEnded)
 	wantError(t, rows.Scan(new(int)), ErrTxEnded)
 }
+
+// Who remembers what is in the database learns that something was undone.
+func TestUndone(t *testing.T) {
+	db := runDB(t, Options{})
+	number := func() (n uint64) {
+		t.Helper()
+		if err := db.Update(t.Context(), func(tx *Tx) error { n = tx.Undone(); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	first := number()
+	if err := db.Update(t.Context(), insert(1)); err != nil {
+		t.Fatal(err)
+	}
+	if n := number(); n != first {
+		t.Errorf("%d after a good commit, was %d", n, first)
+	}
+	wantError(t, db.Update(t.Context(), func(tx *Tx) error { return errors.Join(insert(2)(tx), errMine) }), errMine)
+	if n := number(); n <= first {
+		t.Errorf("%d after a function was undone, was %d", n, first)
+	}
+}

@@ -1,9 +1,7 @@
 package sqlite
 
 import (
-	"bytes"
 	"runtime"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,34 +16,22 @@ func (tx *Tx) Touch() error {
 }
 
 // counted runs the group and adds to the statistics what it wrote to the disk, by
-// the kernel's count for the thread: the WAL, and the checkpoints that commits
-// make. Two looks at the count take some 10 microseconds, a commit on a card
-// takes milliseconds.
+// the kernel's count for the thread: the WAL, and the checkpoints that commits make.
 func (c *counters) counted(group func()) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	before, known := threadWrites()
+	before := threadWrites()
 	group()
-	if after, ok := threadWrites(); known && ok {
-		c.written.Add(after - before)
-	}
+	c.written.Add(threadWrites() - before)
 }
 
-// threadWrites is how many bytes this thread has caused to be written to disks
-// (proc(5), /proc/pid/io: write_bytes). A kernel without that count is not known.
-func threadWrites() (n int64, known bool) {
-	fd, err := unix.Open("/proc/thread-self/io", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return 0, false
+// threadWrites is how many bytes this thread has caused to be written to disks, in whole
+// blocks of 512 (getrusage(2): ru_oublock, which is write_bytes of proc(5) at the price
+// of one call). A kernel without that count says 0.
+func threadWrites() int64 {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_THREAD, &u) != nil {
+		return 0
 	}
-	var buf [512]byte // seven short lines
-	length, err := unix.Read(fd, buf[:])
-	_ = unix.Close(fd)
-	if err != nil {
-		return 0, false
-	}
-	_, rest, found := bytes.Cut(buf[:length], []byte("\nwrite_bytes: "))
-	digits, _, _ := bytes.Cut(rest, []byte("\n"))
-	n, err = strconv.ParseInt(string(digits), 10, 64)
-	return n, found && err == nil
+	return int64(u.Oublock) * 512
 }

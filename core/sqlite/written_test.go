@@ -7,9 +7,6 @@ import (
 
 // What is committed is counted, and a Touch too, which changes nothing.
 func TestWrittenBytesAreCounted(t *testing.T) {
-	if n, known := threadWrites(); !known || n < 0 {
-		t.Skip("this kernel does not count what a thread writes")
-	}
 	db := openDB(t, Options{})
 	run(t, db)
 	update := func(f func(*Tx) error) (bytes int64) {
@@ -22,7 +19,7 @@ func TestWrittenBytesAreCounted(t *testing.T) {
 	}
 	big := strings.Repeat("x", 1000000)
 	if n := update(func(tx *Tx) error { return tx.Exec("INSERT INTO rows (text) VALUES (?)", big) }); n == 0 {
-		t.Skip("the folder of this test lies in memory")
+		t.Skip("the folder of this test lies in memory, or this kernel does not count")
 	} else if n < 1000000 || n > 3000000 {
 		t.Errorf("a row of 1 MB counts %d bytes", n)
 	}
@@ -40,8 +37,6 @@ func TestWrittenBytesAreCounted(t *testing.T) {
 
 func BenchmarkThreadWrites(b *testing.B) {
 	for b.Loop() {
-		if _, known := threadWrites(); !known {
-			b.Skip("this kernel does not count what a thread writes")
-		}
+		threadWrites()
 	}
 }

@@ -1,15 +1,17 @@
 // Package telemetry is the way up to the cloud: a spool on disk that keeps each
 // message until the cloud has acknowledged it, and the uploader that sends them.
+// What the cloud acknowledges at once does not come onto the disk: see early.go.
 // It knows the connection only as a [Link]. It imports core/message and
 // core/sqlite; only cmd imports it.
 //
 // # What it holds to
 //
-// A message is safe when stored is called: its group is fsynced. It leaves the disk
-// when the cloud has acknowledged that message, when its time has run out, when a
-// bound says so, or when the cloud can never take it: each of these is told once,
-// by Options.Settled, after the row has left. From the quarantine somebody may put it
-// back (Requeue): that is a new message, told by Options.Requeued.
+// A message is safe when stored is called: its group is fsynced, or the cloud has
+// acknowledged it. It leaves the disk when the cloud has acknowledged that message,
+// when its time has run out, when a bound says so, or when the cloud can never take it:
+// each of these is told once, by Options.Settled, after the row has left. From the
+// quarantine somebody may put it back (Requeue): that is a new message, told by
+// Options.Requeued.
 //
 // Messages of one source and topic go up in the order in which they came in, each
 // at least once. When the outcome of one is not known (the connection ended) or it

@@ -89,10 +89,8 @@ func (w *write) evictLane(tx *sqlite.Tx, lane laneID, want int64, reason string,
 		if err != nil {
 			return err
 		}
-		for _, seq := range w.taken[gone:] {
-			if err := tx.Exec(lane.sql().remove, seq); err != nil {
-				return err
-			}
+		if err := remove(tx, lane, w.taken[gone:]); err != nil {
+			return err
 		}
 		if len(w.taken) > gone {
 			w.in.s.at(pointEvicted)

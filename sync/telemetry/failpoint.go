@@ -9,6 +9,8 @@ const (
 	pointBegun        failpoint = "begun"        // what a start writes is written, not committed
 	pointRouted       failpoint = "routed"       // a row has other settings (a reload), or is new
 	pointStaged       failpoint = "staged"       // Put has taken the message, the disk has nothing
+	pointEarly        failpoint = "early"        // it is about to be sent, and not on the disk
+	pointSpared       failpoint = "spared"       // the cloud has it, it never was on the disk, and stored is not told
 	pointTaken        failpoint = "taken"        // a function of the database has the message
 	pointSaved        failpoint = "saved"        // its route is written, not committed
 	pointPlaced       failpoint = "placed"       // so is its stream

@@ -40,6 +40,7 @@ type load string
 
 const (
 	loadFlow   load = "flow"   // they go up; some can never be sent; the table changes all the time
+	loadCalm   load = "calm"   // likewise, and so slowly that the cloud keeps up with them
 	loadAgain  load = "again"  // likewise, and somebody puts back what is in quarantine
 	loadFull   load = "full"   // the link is down and the spool full: the oldest are given up
 	loadExpire load = "expire" // the link is down, and all live only a moment
@@ -49,7 +50,7 @@ const (
 func (l load) poison(n int) bool { return l.flows() && n%20 == 19 }
 
 // flows reports whether the link is up.
-func (l load) flows() bool { return l == loadFlow || l == loadAgain }
+func (l load) flows() bool { return l == loadFlow || l == loadCalm || l == loadAgain }
 
 func (l load) payload(n int) []byte {
 	text := strconv.Itoa(n)
@@ -66,7 +67,7 @@ func number(payload []byte) (int, error) { return strconv.Atoi(strings.TrimSpace
 func (l load) route(device, n int) telemetry.Route {
 	r := telemetry.Route{Key: fmt.Sprint("row", device), Priority: telemetry.Priority(device)}
 	switch l {
-	case loadFlow, loadAgain:
+	case loadFlow, loadCalm, loadAgain:
 		r.Priority = telemetry.Priority((device + n/40) % 3)
 	case loadExpire:
 		r.TTL = time.Millisecond
@@ -167,6 +168,9 @@ func (d *doom) publish(s *telemetry.Spool, out *told, device, next int) error {
 		})
 		if err != nil {
 			return err
+		}
+		if d.Load == loadCalm {
+			time.Sleep(time.Millisecond)
 		}
 		if d.Load == loadExpire && n > 200 {
 			window <- struct{}{} // enough: wait for the sweep

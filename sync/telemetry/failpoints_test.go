@@ -26,6 +26,9 @@ func TestFailpoints(t *testing.T) {
 		{loadFlow, "told:3 begun:1 begun:1"},
 		{loadFlow, "routed:1 routed:4 routed:9"},
 		{loadFlow, "staged:1 staged:60 staged:300"},
+		{loadCalm, "early:1 early:50 early:500"},
+		{loadCalm, "spared:1 spared:50 spared:500"},
+		{loadCalm, "acknowledged:300 committed:5 isolated:3 settled:40"},
 		{loadFlow, "taken:1 taken:3 taken:20"},
 		{loadFlow, "saved:1 saved:50 saved:300"},
 		{loadFlow, "placed:1 placed:50 placed:300"},
@@ -77,14 +80,18 @@ type survivor struct {
 	deaths  int
 	waiting int64 // messages on the disk when last looked
 	disk    [doomedDevices]map[int]bool
-	behind  [doomedDevices]int // the number behind the last on the disk
 }
 
-// from is where the publishers go on: a message that is on the disk and was not told
-// stored is there all the same.
+// from is where the publishers go on: a message that is on the disk or at the cloud and was
+// not told stored is there all the same. One that was on its way without the disk may be
+// missing although the cloud has the next: it was poison.
 func (s *survivor) from() (from [doomedDevices]int) {
 	for d := range from {
-		from[d] = max(s.stored[d], s.next[d], s.behind[d])
+		n := s.stored[d]
+		for s.arrived[d][n] || s.disk[d][n] {
+			n++
+		}
+		from[d] = n
 	}
 	return from
 }
@@ -190,7 +197,6 @@ func (s *survivor) look() {
 			s.t.Fatalf("%q of d%d is on the disk (twice, or %v)", r.Payload, d, err)
 		}
 		s.disk[d][n] = true
-		s.behind[d] = max(s.behind[d], n+1)
 		if r.Quarantine != "" {
 			quarantined++
 			continue

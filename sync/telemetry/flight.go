@@ -74,6 +74,7 @@ func (u *uploader) finish(f *flight, err error) {
 	case err == nil:
 		u.s.at(pointAcknowledged)
 		u.acknowledge(f)
+		u.s.intake.spare()
 	case errors.As(err, &never):
 		u.s.mu.Lock()
 		u.landed(f)
@@ -92,6 +93,7 @@ func (u *uploader) acknowledge(f *flight) {
 	u.s.mu.Lock()
 	defer u.s.mu.Unlock()
 	u.landed(f)
+	u.s.intake.took(time.Since(f.at))
 	u.acked += len(f.items)
 	if !time.Now().Before(u.until) {
 		u.pause, u.refusal = 0, nil

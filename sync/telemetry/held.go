@@ -23,6 +23,10 @@ type item struct {
 	payload    []byte
 
 	gone bool // it leaves the disk: do not send it again
+
+	early bool   // it has no row yet; guarded by intake.mu
+	round int    // intake.round when it was sent early
+	end   *leave // what became of it before it had one; guarded by intake.mu
 }
 
 // taken stands for a row that somebody other than the uploader has in hand.

@@ -21,11 +21,18 @@ type intake struct {
 	seq     int64    // the last given
 	back    []*write // wait for their turn, which is before that of staged
 	staged  []entry
-	spare   []entry // the memory of a batch that is done
+	early   int     // so many of staged are in the uploader's hand
+	unused  []entry // the memory of a batch that is done
 	bytes   int64   // of staged, and of those in a function
 	count   int
 	waits   bool          // a function is with the database, or a pause lasts
 	pause   time.Duration // after the last failure
+	running int           // functions that have not told how they ended
+	waiting bool          // what comes may wait for the uploader
+	armed   bool          // a timer sees to it that it does not wait too long
+	quick   bool          // the cloud acknowledges in less than hold
+	round   int           // counts how often what was sent early had to be sent again
+	safe    int64         // no seq up to here is given again after a crash
 	started bool
 	stopped bool
 	over    bool          // what cannot be written now never will be
@@ -36,6 +43,7 @@ type intake struct {
 	// Owned by the functions of the database.
 	reserved int64 // no seq up to here is free after a crash
 	evict    evictions
+	tally    tally
 }
 
 // maxTaken bounds the messages, and about the bytes, that one function writes.
@@ -50,9 +58,18 @@ const (
 	lastRetry  = time.Second
 )
 
-// schedule sees to it that a function is with the database if messages wait. The caller
-// holds in.mu.
+// schedule sees to it that a function is with the database if messages wait, unless they
+// wait for the uploader first. The caller holds in.mu.
 func (in *intake) schedule() {
+	if in.waiting && len(in.back) == 0 && len(in.staged) > 0 && !in.stopped {
+		in.arm()
+		return
+	}
+	in.write()
+}
+
+// write is schedule for messages that may not wait.
+func (in *intake) write() {
 	if in.waits || !in.started {
 		return
 	}
@@ -61,8 +78,10 @@ func (in *intake) schedule() {
 		return
 	}
 	in.waits = true
+	in.running++
 	if err := in.s.o.DB.TryWrite(w.run, w.done); err != nil {
 		in.waits = false
+		in.running--
 		if w.back != nil {
 			in.back = slices.Insert(in.back, 0, w)
 		}
@@ -76,7 +95,7 @@ func (in *intake) schedule() {
 // turn returns the function whose turn it is; nil when nothing is to be written. The
 // caller holds in.mu.
 func (in *intake) turn() *write {
-	if len(in.back) > 0 {
+	if len(in.back) > 0 && in.early == 0 { // the others have been seen under their seq
 		w := in.back[0]
 		in.back = in.back[1:]
 		return w
@@ -105,8 +124,10 @@ func (in *intake) run(ctx context.Context) {
 		var w *write
 		in.mu.Lock()
 		if !in.waits {
-			w = in.turn()
-			in.waits = w != nil
+			if w = in.turn(); w != nil {
+				in.waits = true
+				in.running++
+			}
 		}
 		in.mu.Unlock()
 		if w != nil {
@@ -133,6 +154,9 @@ func (in *intake) stop(patience time.Duration) {
 	in.empty = empty
 	in.schedule()
 	idle := !in.waits // the database has no room, or no life, for a function of ours
+	if idle {
+		in.running++
+	}
 	in.waits = true
 	in.mu.Unlock()
 	if idle {
@@ -155,7 +179,17 @@ func (in *intake) stop(patience time.Duration) {
 // fail tells that messages will not be on the disk.
 func (in *intake) fail(batch []entry, err error) {
 	told := ends{}
+	in.mu.Lock()
 	for i := range batch {
+		batch[i].done = batch[i].sent()
+	}
+	in.mu.Unlock()
+	for i := range batch {
+		if batch[i].done {
+			batch[i].stored(nil)
+			told[end{batch[i].route, Sent, ""}]++
+			continue
+		}
 		batch[i].stored(err)
 		told[end{batch[i].route, Dropped, ReasonNotStored}]++
 	}
@@ -171,11 +205,13 @@ func (in *intake) take() []entry {
 	most := min(maxTakenBytes, in.s.o.MaxSize/8) // it all stands in the WAL before it is in the file
 	for n < len(in.staged) && n < maxTaken && (n == 0 || bytes < most) {
 		bytes += in.staged[n].size
+		in.staged[n].done = in.staged[n].sent()
 		n++
 	}
+	in.early = max(0, in.early-n)
 	if n == len(in.staged) {
 		taken := in.staged
-		in.staged, in.spare = in.spare, nil
+		in.staged, in.unused = in.unused, nil
 		return taken
 	}
 	taken := in.staged[:n:n]
@@ -203,6 +239,15 @@ func (in *intake) giveBack(batch []entry, err error) bool {
 		in.failure, in.since = err, time.Now()
 	}
 	in.staged = slices.Concat(batch, in.staged)
+	in.early = 0
+	for i := range batch {
+		if it := batch[i].item; it != nil && it.end == nil && it.round != in.round {
+			batch[i].item = nil // it was to be sent again meanwhile
+		}
+		if batch[i].item != nil && in.early == i {
+			in.early++
+		}
+	}
 	in.pause = min(max(firstRetry, 2*in.pause), lastRetry)
 	time.AfterFunc(in.pause, func() {
 		in.mu.Lock()
@@ -222,8 +267,8 @@ func (in *intake) settle(batch []entry) {
 		in.bytes -= batch[i].size
 	}
 	clear(batch)
-	if in.spare == nil && cap(batch) <= maxTaken {
-		in.spare = batch[:0]
+	if in.unused == nil && cap(batch) >= 64 && cap(batch) <= maxTaken {
+		in.unused = batch[:0]
 	}
 	if in.count == 0 && in.empty != nil {
 		close(in.empty)

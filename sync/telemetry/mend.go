@@ -35,7 +35,11 @@ func Mend(tx *sqlite.Tx) error {
 	if err := tx.Exec(sqlLostRoutes); err != nil {
 		return err
 	}
-	return tx.Exec("INSERT OR REPLACE INTO state (id, reserved) VALUES (1, ?)", max(reserved, time.Now().UnixMilli()))
+	reserved = max(reserved, time.Now().UnixMilli())
+	if err := counted(tx, reserved); err != nil {
+		return err
+	}
+	return tx.Exec("INSERT OR REPLACE INTO state (id, reserved) VALUES (1, ?)", reserved)
 }
 
 // mendLane notes how much waits, and where the messages of each stream are, and returns

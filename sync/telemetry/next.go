@@ -125,7 +125,7 @@ func (c *choice) take(from *[]*item, q *queue) *flight {
 			continue
 		}
 		if !u.batchable(it) {
-			*from = remove(*from, i)
+			*from = without(*from, i)
 			return &flight{items: []*item{it}}
 		}
 		full := len(*from) >= u.s.o.Bounds.ReadAhead // the others wait behind those that wait
@@ -150,8 +150,8 @@ func (c *choice) take(from *[]*item, q *queue) *flight {
 	return nil
 }
 
-// remove is slices.Delete that does not move the rest for the first.
-func remove(items []*item, i int) []*item {
+// without is slices.Delete that does not move the rest for the first.
+func without(items []*item, i int) []*item {
 	if i == 0 {
 		items[0] = nil
 		return items[1:]

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -33,6 +34,7 @@ func (s *Spool) publish(f *flight) (*Publish, error) {
 			return nil, fmt.Errorf("read the properties of a message: %w", err)
 		}
 	}
+	properties.User = slices.Grow(properties.User, 9) // as many as are added
 	stamp := s.clock.when(first.seq, first.mono, first.wall, first.flags)
 	add := func(name, value string) {
 		properties.User = append(properties.User, message.UserProperty{Name: name, Value: value})

@@ -17,10 +17,16 @@ type entry struct {
 	size       int64 // what it counts as: bytes of topic and payload
 	timed      bool  // it has a time to live
 	stored     func(error)
+
+	due  time.Time // when it is to be on the disk
+	item *item     // in the uploader's hand before it was there; nil: it is not
+	done bool      // the cloud had it when a function took it: it needs no row
+	lost bool      // it found no room
 }
 
 // Put spools m, and returns without waiting for the disk. stored is called once, in
-// the order of the calls of Put, when the message is on the disk. A disk that fails is
+// the order of the calls of Put, when the message is on the disk, or the cloud has it
+// (of which it may be told 100 ms later than the disk would take). A disk that fails is
 // tried again until it works, and stored waits; it gets an error only when the gateway
 // ends before. A message that a bound gives up has been dealt with: its stored gets nil.
 // Options.Settled is told once what became of the message, in this run or a later one.
@@ -83,10 +89,16 @@ func (in *intake) put(e entry) error {
 	}
 	in.seq++
 	e.seq = in.seq
+	if in.waiting {
+		e.due = time.Now().Add(hold)
+	}
 	in.staged = append(in.staged, e)
 	in.count++
 	in.bytes += e.size
 	in.s.at(pointStaged)
 	in.schedule()
+	if in.waiting {
+		in.s.wake()
+	}
 	return nil
 }

@@ -94,19 +94,31 @@ type removal struct {
 	quarantine count // what is there afterwards
 }
 
-func (r *removal) run(tx *sqlite.Tx) error {
+func (r *removal) run(tx *sqlite.Tx) (err error) {
 	s := r.l.s
-	if !r.ran {
+	tally := &s.intake.tally
+	defer func() {
+		if err != nil {
+			tally.forget()
+		}
+	}()
+	if r.ran {
+		tally.forget()
+	} else {
 		s.mu.Lock()
 		r.ran = true
 		r.rows, r.l.rows = r.l.rows, nil
 		r.l.waits = false
 		s.mu.Unlock()
 	}
+	var gone [lanes][]int64
 	for lane := range lanes {
 		r.changes[lane] = map[*route]count{}
 	}
 	s.at(pointRemoving)
+	if err := tally.begin(s, tx); err != nil {
+		return err
+	}
 	isolated := false
 	for i := range r.rows {
 		row := &r.rows[i]
@@ -117,7 +129,13 @@ func (r *removal) run(tx *sqlite.Tx) error {
 			}
 			s.at(pointIsolated)
 		}
-		if err := r.remove(tx, row); err != nil {
+		n := r.changes[row.lane][row.route]
+		n.add(count{-1, -row.size})
+		r.changes[row.lane][row.route] = n
+		gone[row.lane] = append(gone[row.lane], row.seq)
+	}
+	for lane := range lanes {
+		if err := remove(tx, lane, gone[lane]); err != nil {
 			return err
 		}
 	}
@@ -128,10 +146,11 @@ func (r *removal) run(tx *sqlite.Tx) error {
 	}
 	for lane := range lanes {
 		for route, n := range r.changes[lane] {
-			if err := account(tx, route, lane, n); err != nil {
-				return err
-			}
+			tally.add(lane, route, n)
 		}
+	}
+	if err := tally.flush(tx); err != nil {
+		return err
 	}
 	s.at(pointRemoved)
 	return nil
@@ -155,13 +174,6 @@ func (r *removal) isolate(tx *sqlite.Tx, row *leave) error {
 		it.mono, it.wall, it.ttl, it.flags, it.properties, it.payload)
 }
 
-func (r *removal) remove(tx *sqlite.Tx, row *leave) error {
-	n := r.changes[row.lane][row.route]
-	n.add(count{-1, -row.size})
-	r.changes[row.lane][row.route] = n
-	return tx.Exec(row.lane.sql().remove, row.seq)
-}
-
 // bound gives up the oldest rows in quarantine beyond the bounds.
 func (r *removal) bound(tx *sqlite.Tx) error {
 	o := &r.l.s.o
@@ -181,6 +193,7 @@ func (r *removal) bound(tx *sqlite.Tx) error {
 func (r *removal) done(err error) {
 	s := r.l.s
 	if err != nil { // the rows are there, and in hand: try again, or the next start does
+		s.intake.tally.forget()
 		s.mu.Lock()
 		r.l.rows = append(r.rows, r.l.rows...)
 		if !errors.Is(err, sqlite.ErrClosed) {

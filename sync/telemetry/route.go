@@ -168,10 +168,10 @@ func (r *route) save(tx *sqlite.Tx) error {
 	return nil
 }
 
-// loadRoutes reads the routes of which messages wait.
+// loadRoutes reads the routes, and how many messages of them wait.
 func (s *Spool) loadRoutes(tx *sqlite.Tx) error {
-	rows, err := tx.Query(`SELECT r.id, r.key, r.settings, w.lane, w.messages, w.bytes
-		FROM waiting w JOIN routes r ON r.id = w.route WHERE w.messages > 0 AND w.lane BETWEEN 0 AND 2`)
+	rows, err := tx.Query(`SELECT r.id, r.key, r.settings, coalesce(w.lane, 0), coalesce(w.messages, 0), coalesce(w.bytes, 0)
+		FROM routes r LEFT JOIN waiting w ON w.route = r.id AND w.messages > 0 AND w.lane BETWEEN 0 AND 2`)
 	if err != nil {
 		return err
 	}
@@ -193,9 +193,11 @@ func (s *Spool) loadRoutes(tx *sqlite.Tx) error {
 				read = Route{Key: key}
 			}
 			r.settings.Store(&read)
-			r.saved = &read
 			s.byID[id], s.routes[key] = r, r
 			s.live = s.live || read.LiveShare > 0
+		}
+		if n.messages > 0 { // else begin forgets it
+			r.saved = r.settings.Load()
 		}
 		r.waiting[lane] = n
 		s.waiting[lane].add(n)
@@ -204,4 +206,13 @@ func (s *Spool) loadRoutes(tx *sqlite.Tx) error {
 		return err
 	}
 	return tx.QueryRow("SELECT coalesce(max(id), 0) FROM routes").Scan(&s.lastRoute)
+}
+
+// loadUncounted counts the messages that came after the last count was written.
+func (s *Spool) loadUncounted(tx *sqlite.Tx) error {
+	_, err := uncounted(tx, func(lane laneID, h *head, size int64) {
+		s.routeByID(h.route).waiting[lane].add(count{1, size})
+		s.waiting[lane].add(count{1, size})
+	})
+	return err
 }

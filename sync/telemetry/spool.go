@@ -200,7 +200,7 @@ func (s *Spool) load(tx *sqlite.Tx) error {
 	if err := tx.QueryRow("SELECT reserved FROM state").Scan(&s.intake.seq); err != nil {
 		return err
 	}
-	s.intake.reserved = s.intake.seq
+	s.intake.reserved, s.intake.safe = s.intake.seq, s.intake.seq
 	for lane := range lanes {
 		if err := tx.QueryRow(lane.sql().last).Scan(&s.committed[lane]); err != nil {
 			return err
@@ -210,6 +210,9 @@ func (s *Spool) load(tx *sqlite.Tx) error {
 	}
 	s.streams.unsure = s.intake.seq
 	if err := s.loadRoutes(tx); err != nil {
+		return err
+	}
+	if err := s.loadUncounted(tx); err != nil {
 		return err
 	}
 	if err := s.clock.load(tx, s.intake.seq+1); err != nil {
@@ -251,8 +254,11 @@ func (s *Spool) Run(ctx context.Context) error {
 
 // begin notes that a new start has come, and forgets routes of which nothing waits.
 func (s *Spool) begin(tx *sqlite.Tx) error {
+	if err := s.intake.tally.renew(s, tx); err != nil {
+		return err
+	}
 	for _, sql := range []string{
-		"DELETE FROM waiting WHERE messages <= 0",
+		"DELETE FROM waiting WHERE messages <= 0 AND lane >= 0",
 		"DELETE FROM routes WHERE id NOT IN (SELECT route FROM waiting)",
 	} {
 		if err := tx.Exec(sql); err != nil {

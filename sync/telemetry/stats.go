@@ -22,7 +22,8 @@ type Stats struct {
 	Unsettled   int                   `json:"unsettled"`  // in flight, or acknowledged and about to leave
 	Unacked     time.Duration         `json:"unacked_ns"` // since the first of them in flight was sent; 0 when none is
 	Quarantined int64                 `json:"quarantined"`
-	Sent        uint64                `json:"sent"` // since the start, as all below
+	Sent        uint64                `json:"sent"`   // since the start, as all below
+	Spared      uint64                `json:"spared"` // of them, those that never came onto the disk
 	Resent      uint64                `json:"resent"`
 	Throttled   uint64                `json:"throttled"`
 	Expired     uint64                `json:"expired"`
@@ -58,7 +59,7 @@ const never = time.Duration(-1)
 
 // counters count since the start.
 type counters struct {
-	behind, resent, throttled, in, inBytes, out atomic.Uint64
+	behind, spared, resent, throttled, in, inBytes, out atomic.Uint64
 
 	mu         sync.Mutex
 	ends       map[Verdict]uint64
@@ -166,6 +167,7 @@ func (c *counters) report(st *Stats) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st.Sent, st.Expired, st.Quarantined = c.ends[Sent], c.ends[Expired], c.quarantine.messages
+	st.Spared = c.spared.Load()
 	st.Resent, st.Throttled = c.resent.Load(), c.throttled.Load()
 	st.Requeued, st.Discarded = c.requeued, c.discarded
 	for reason, n := range c.dropped {

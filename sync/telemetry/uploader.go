@@ -58,15 +58,21 @@ func (u *uploader) run(ctx context.Context) {
 	u.s.mu.Lock()
 	u.calls, u.stale = context.WithCancel(ctx)
 	u.s.mu.Unlock()
-	defer func() { u.stale() }()
+	defer func() { u.stale(); u.s.intake.hurry() }()
 	for ctx.Err() == nil {
 		changed := u.s.o.Link.Changed() // before the look at Connected
 		wait := look
-		if ready, due := u.ready(ctx); !ready && due > 0 {
-			wait = min(wait, due)
-		} else if ready {
+		if ready, due := u.ready(ctx); !ready {
+			u.s.intake.hurry()
+			if due > 0 {
+				wait = min(wait, due)
+			}
+		} else {
 			u.fill(ctx)
 			f, due := u.next()
+			if f == nil {
+				f = u.early()
+			}
 			if f != nil {
 				u.send(f)
 				continue
@@ -134,6 +140,7 @@ func (u *uploader) reset() {
 	for lane, q := range u.queues {
 		q.reset(u.s.committed[lane])
 	}
+	u.s.intake.takeBack()
 	if len(u.cuts) > maxCuts {
 		clear(u.cuts)
 	}
@@ -157,8 +164,12 @@ func (u *uploader) fillQueue(ctx context.Context, q *queue) error {
 	committed, live := u.s.committed[q.lane], u.s.live
 	u.s.mu.Unlock()
 	if len(q.items) <= ahead/2 && q.cursor < committed {
+		before := q.cursor
 		if err := u.read(ctx, q, q.cursor, ahead-len(q.items), q.add); err != nil {
 			return err
+		}
+		if q.cursor == before {
+			q.cursor = committed // what was there has left
 		}
 	}
 	if live && q.wantsLive(committed, ahead) {
@@ -193,7 +204,10 @@ func (u *uploader) read(ctx context.Context, q *queue, after int64, limit int, a
 func (u *uploader) give(it *item, v Verdict, reason, cause string) {
 	it.gone = true
 	delete(u.cuts, it.seq)
-	u.s.leaving.add(leave{it.seq, it.lane, it.size(), cause, end{it.route, v, reason}})
+	l := leave{it.seq, it.lane, it.size(), cause, end{it.route, v, reason}}
+	if !u.s.intake.ended(it, l) {
+		u.s.leaving.add(l)
+	}
 }
 
 // send hands a flight to the link.

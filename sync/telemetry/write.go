@@ -17,11 +17,12 @@ type write struct {
 	batch []entry
 	args  []any
 
-	room    room
-	pending [lanes][]*entry         // have room, and are not inserted yet
-	changes [lanes]map[*route]count // of what waits
-	taken   []int64                 // rows given up, held until it is done
-	ends    ends                    // of these, and of the messages that found no room
+	reserved int64 // intake.reserved, once it is on the disk
+	room     room
+	pending  [lanes][]*entry         // have room, and are not inserted yet
+	changes  [lanes]map[*route]count // of what waits
+	taken    []int64                 // rows given up, held until it is done
+	ends     ends                    // of these, and of the messages that found no room
 }
 
 // end is what messages that end together have in common.
@@ -42,8 +43,13 @@ func (e ends) tell(s *Spool) {
 }
 
 // run writes the batch.
-func (w *write) run(tx *sqlite.Tx) error {
+func (w *write) run(tx *sqlite.Tx) (err error) {
 	s := w.in.s
+	defer func() {
+		if err != nil {
+			w.in.tally.forget()
+		}
+	}()
 	if w.ran {
 		w.undo()
 	}
@@ -59,11 +65,19 @@ func (w *write) run(tx *sqlite.Tx) error {
 		return nil
 	}
 	s.at(pointTaken)
+	if err := w.in.tally.begin(s, tx); err != nil {
+		return fmt.Errorf("count what the spool holds: %w", err)
+	}
 	s.streams.floor = w.batch[0].seq
 	if err := w.room.measure(s, tx); err != nil {
 		return err
 	}
 	for i := range w.batch {
+		w.batch[i].lost = false
+		if w.batch[i].done {
+			w.ends[end{w.batch[i].route, Sent, ""}]++
+			continue
+		}
 		if err := w.admit(tx, &w.batch[i]); err != nil {
 			return fmt.Errorf("make room in the spool: %w", err)
 		}
@@ -80,12 +94,14 @@ func (w *write) run(tx *sqlite.Tx) error {
 	if err := w.account(tx); err != nil {
 		return fmt.Errorf("count what the spool holds: %w", err)
 	}
-	if last := w.batch[len(w.batch)-1].seq; last > w.in.reserved {
+	last := w.batch[len(w.batch)-1].seq
+	if last > w.in.reserved {
 		w.in.reserved = last + maxTaken
 		if err := tx.Exec("UPDATE state SET reserved = ?", w.in.reserved); err != nil {
 			return err
 		}
 	}
+	w.reserved = w.in.reserved
 	s.at(pointCounted)
 	return nil
 }
@@ -135,6 +151,7 @@ func (w *write) admit(tx *sqlite.Tx, e *entry) error {
 			reason = ReasonThinned
 		}
 		w.ends[end{e.route, Dropped, reason}]++
+		e.lost = true
 		return nil
 	}
 	w.pending[e.lane] = append(w.pending[e.lane], e)
@@ -153,7 +170,7 @@ func (w *write) note(lane laneID, r *route, change count) {
 func (w *write) insert(tx *sqlite.Tx) error {
 	for lane := range lanes {
 		rows := w.pending[lane]
-		for i, n := range insertRows {
+		for i, n := range stepRows {
 			for len(rows) >= n {
 				w.args = w.args[:0]
 				for _, e := range rows[:n] {
@@ -171,28 +188,27 @@ func (w *write) insert(tx *sqlite.Tx) error {
 	return nil
 }
 
-// account writes how much waits, with the messages.
+// account counts what waits, and writes it when rows have left, or many have come.
 func (w *write) account(tx *sqlite.Tx) error {
+	t := &w.in.tally
 	for lane := range lanes {
 		for r, n := range w.changes[lane] {
-			if err := account(tx, r, lane, n); err != nil {
-				return err
-			}
+			t.add(lane, r, n)
 		}
 	}
-	return nil
-}
-
-func account(tx *sqlite.Tx, r *route, lane laneID, n count) error {
-	return tx.Exec(`INSERT INTO waiting (route, lane, messages, bytes) VALUES (?, ?, ?, ?)
-		ON CONFLICT (route, lane) DO UPDATE SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes`,
-		r.id, int(lane), n.messages, n.bytes)
+	t.n += len(w.batch)
+	t.last = w.batch[len(w.batch)-1].seq
+	if len(w.taken) == 0 && t.n < maxUncounted {
+		return nil
+	}
+	return t.flush(tx)
 }
 
 // undo forgets what an earlier run left outside the database.
 func (w *write) undo() {
 	s := w.in.s
 	w.in.reserved = 0
+	w.in.tally.forget()
 	s.streams.forget(w.in)
 	for i := range w.batch {
 		w.batch[i].route.saved = nil
@@ -207,6 +223,7 @@ func (w *write) undo() {
 
 // done tells how it ended.
 func (w *write) done(err error) {
+	defer w.in.ran()
 	s := w.in.s
 	if err == nil {
 		w.commit()
@@ -229,16 +246,25 @@ func (w *write) done(err error) {
 	w.in.fail(w.batch, err)
 }
 
+// tellFirst is how many messages are told of before the next are written: their devices
+// publish again at once, so that devices that wait for each other share a commit. To tell
+// of more takes as long as a good disk does to commit.
+const tellFirst = 256
+
 // commit tells that the batch is on the disk, or given up.
 func (w *write) commit() {
 	s := w.in.s
 	s.at(pointCommitted)
-	w.in.next()
+	many := len(w.batch) > tellFirst
+	if many {
+		w.in.next()
+	}
 	s.release(w.taken)
 	if w.back != nil {
 		w.back.tell(w.batch)
 	}
 	s.mu.Lock()
+	w.in.secure(w.reserved)
 	for lane := range lanes {
 		for r, n := range w.changes[lane] {
 			r.waiting[lane].add(n)
@@ -248,14 +274,20 @@ func (w *write) commit() {
 	var accepted count
 	for i := range w.batch {
 		e := &w.batch[i]
-		s.committed[e.lane] = max(s.committed[e.lane], e.seq)
 		accepted.add(count{1, e.size})
+		if w.in.landed(e) {
+			continue
+		}
+		s.committed[e.lane] = max(s.committed[e.lane], e.seq)
 		s.timed[e.lane] = s.timed[e.lane] || e.timed
 	}
 	s.mu.Unlock()
 	s.stats.accepted(accepted)
 	for i := range w.batch {
 		w.batch[i].stored(nil)
+	}
+	if !many {
+		w.in.next()
 	}
 	s.at(pointTold)
 	w.ends.tell(s)

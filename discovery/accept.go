@@ -18,6 +18,9 @@ const (
 	acceptPauseMax = time.Second
 )
 
+// crowdedPause is between two looks for a newcomer that has had its time.
+const crowdedPause = 20 * time.Millisecond
+
 // accept serves the connections of l until ctx ends, and returns when the last
 // of them is done.
 func (s *Server) accept(ctx, hard context.Context, l net.Listener) {
@@ -34,9 +37,7 @@ func (s *Server) accept(ctx, hard context.Context, l net.Listener) {
 	for {
 		// A slot first, a connection then: what finds none waits in the
 		// kernel's queue and costs us nothing.
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
+		if !s.place(ctx, slots) {
 			return
 		}
 		conn, err := l.Accept()
@@ -59,7 +60,7 @@ func (s *Server) accept(ctx, hard context.Context, l net.Listener) {
 			pause = 0
 			s.log.Info("accepts discovery connections again", "address", l.Addr().String())
 		}
-		asked, ok := s.newcomers.enter(conn.RemoteAddr(), s.limits.newcomers)
+		one, ok := s.newcomers.enter(conn, slots, s.limits.newcomers)
 		if !ok {
 			conn.Close()
 			<-slots
@@ -68,30 +69,56 @@ func (s *Server) accept(ctx, hard context.Context, l net.Listener) {
 		}
 		conns.Go(func() {
 			defer func() { <-slots }()
-			defer asked()
-			s.serve(ctx, hard, conn, asked, roomy)
+			defer one.leave()
+			s.serve(ctx, hard, one, roomy)
 		})
 	}
 }
 
+// place takes a place among slots. While there is none, newcomers that have had their
+// time make room: silence from many addresses would keep everybody out for as long as a
+// handshake may take, over and over. It reports false when ctx has ended.
+func (s *Server) place(ctx context.Context, slots chan struct{}) bool {
+	for {
+		select {
+		case slots <- struct{}{}:
+			return true
+		default:
+		}
+		if out := s.newcomers.oust(slots, time.Now().Add(-s.limits.crowded)); out != nil {
+			out.conn.Close()
+			s.stats.refuse(refusal{reason: reasonTooMany, remote: out.conn.RemoteAddr().String(), err: errTooMany})
+		}
+		select {
+		case slots <- struct{}{}:
+			return true
+		case <-time.After(crowdedPause):
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
 // serve runs the handshake of one connection and then, by ALPN, hands it to the
-// broker or answers HTTP on it. asked is to be called when it is no newcomer any
-// more.
-func (s *Server) serve(ctx, hard context.Context, raw net.Conn, asked func(), roomy func() bool) {
+// broker or answers HTTP on it.
+func (s *Server) serve(ctx, hard context.Context, one *newcomer, roomy func() bool) {
+	raw := one.conn
 	conn := tls.Server(raw, s.tls)
 	raw.SetDeadline(time.Now().Add(s.limits.handshake))
 	if err := conn.HandshakeContext(ctx); err != nil {
-		s.refuseHandshake(raw, err)
+		if !one.ousted.Load() { // that is counted already
+			s.refuseHandshake(raw, err)
+		}
 		raw.Close()
 		return
 	}
 	raw.SetDeadline(time.Time{})
 	if speaksMQTT(conn.ConnectionState().NegotiatedProtocol) {
-		asked() // from here on it is the broker that waits, and counts
+		one.leave() // from here on it is the broker that waits, and counts
 		go s.o.MQTT(conn)
 		return
 	}
-	s.converse(ctx, hard, conn, asked, roomy)
+	s.converse(ctx, hard, conn, one.leave, roomy)
 }
 
 // refuseHandshake records why there is no connection. Who speaks HTTP without

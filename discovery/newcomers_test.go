@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -98,12 +99,35 @@ func TestSilentConnectionsOfOneAddress(t *testing.T) {
 	until(t, "there is a place again", func() bool {
 		s.newcomers.mu.Lock()
 		defer s.newcomers.mu.Unlock()
-		return s.newcomers.of["127.0.0.2"] < most
+		return len(s.newcomers.of["127.0.0.2"]) < most
 	})
 	conn := tls.Client(s.silent("127.0.0.2"), s.client("other"))
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
 	if err := conn.Handshake(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Silence from many addresses keeps nobody out: who has had his time makes room, the
+// oldest of the address that has the most first, and no more than are needed.
+func TestSilentConnectionsOfManyAddresses(t *testing.T) {
+	const places = 8
+	s := newSite(t, func(_ *Options, l *limits) {
+		l.conns, l.newcomers, l.handshake, l.header, l.crowded = places, 2, time.Hour, time.Hour, 0
+	})
+	first := s.silent("127.0.0.9")
+	greedy := []net.Conn{s.silent("127.0.0.8"), s.silent("127.0.0.8")}
+	for i := range 3 * places {
+		s.silent(fmt.Sprintf("127.0.1.%d", i+1))
+	}
+	s.ask()
+	ended(t, greedy[0])
+	ended(t, first)
+	if n := s.Stats().Refused["too-many-connects"]; n < 2*places || n > 3*places+4 {
+		t.Errorf("counted %d refusals", n)
+	}
+	if n := s.Stats().Refused["handshake"]; n > 0 {
+		t.Errorf("%d of them are counted twice", n)
 	}
 }
 

@@ -64,6 +64,7 @@ type limits struct {
 	shutdown  time.Duration // for requests at work when Run's context ends
 	conns     int           // connections per listener that are not MQTT; more wait in the kernel's queue
 	newcomers int           // connections per address that have not sent their first request; more are closed
+	crowded   time.Duration // for the first request, when others wait for a place
 	headSize  int64         // bytes of a request head
 }
 
@@ -76,6 +77,7 @@ var defaultLimits = limits{
 	shutdown:  5 * time.Second,
 	conns:     256,
 	newcomers: 64,
+	crowded:   2 * time.Second,
 	headSize:  16 << 10,
 }
 

@@ -2,7 +2,7 @@
 # set-up; Go is the one thing that must be there.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long test-vm test-pi test-install build deb reproducible bench lint clean compiler clients browser vm pi systemd packages containers
+.PHONY: help run test test-long test-vm test-pi test-install build deb reproducible bench bench-peers soak lint clean compiler clients browser vm pi systemd packages containers peers
 
 # The newest patch of the compiler, which closes holes in what it links into the program; where
 # it cannot be had, the Go that is there.
@@ -30,6 +30,7 @@ test: lint clients browser vm packages ## vet, staticcheck and all tests, with t
 test-long: compiler ## 100,000 random sequences against the models of the shadow service and of its sync
 	go test -count 1 -timeout 3h ./localshadow -run TestSequences -sequences 100000
 	go test -count 1 -timeout 3h ./sync/shadows -run TestSequences -sequences 100000
+	go test -count 1 -timeout 3h ./cmd/greengate -run TestGateProof -probes 1000000
 
 test-vm: compiler vm ## pins of a real kernel, and 1,000 power cuts (CUTS=10000 for more), in virtual machines
 	go test -count 1 -v ./testvm/gpio
@@ -60,6 +61,13 @@ bench: compiler ## measure, beside raw mochi in the same run
 	go test -run '^$$' -bench . -timeout 45m ./... | tee bin/bench.txt
 	@GREENGATE_BENCH_RESULTS=$(CURDIR)/bin/bench.txt go test -count 1 -v -run '^$$' ./cmd/greengate
 
+bench-peers: build peers ## compare with mosquitto and a bare mochi, in turns; PEERS='-only A,C -runs 3' for a part
+	go run ./cmd/peers -greengate bin/greengate $(PEERS)
+
+soak: build ## an hour at 500 messages a second with trouble of all kinds: nothing may be lost, nothing may grow (HOURS=8 RATE=100)
+	$(BUILD) -o bin/ ./cmd/soak
+	bin/soak -greengate bin/greengate -hours $(or $(HOURS),1) -rate $(or $(RATE),500)
+
 lint: compiler ## gofmt, go vet, staticcheck, govulncheck and gosec
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 		[ -z "$$unformatted" ] || { echo "not gofmt-ed:" $$unformatted >&2; exit 1; }
@@ -76,5 +84,5 @@ compiler:
 clients:
 	@cmd/demo/setup.sh clients
 
-browser vm pi systemd packages containers:
+browser vm pi systemd packages containers peers:
 	@cmd/demo/setup.sh $@

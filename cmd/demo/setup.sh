@@ -11,6 +11,7 @@
 #   setup.sh systemd    the virtual machines with systemd (testvm/systemd): of this computer's
 #                       Debian, and of Debian 12 and 13
 #   setup.sh containers what builds and runs the container: buildah, podman, docker-compose
+#   setup.sh peers      what greengate is compared with: mosquitto's broker, without its service
 #   setup.sh packages   what makes the packages: nfpm, and Debian's cross compilers; and what
 #                       tries them: lintian, and an emulator of the other processors
 #
@@ -185,6 +186,28 @@ containers() {
 	[ ${#missing[@]} -eq 0 ] || (install "${missing[@]}") || echo "the test of the container is skipped" >&2
 }
 
+# peers wants the broker's program. The service that comes with it must not run: nobody
+# asked for a broker on this computer. Where there is one already, it stays as it is.
+peers() {
+	compiler
+	[ -x /usr/sbin/mosquitto ] || command -v mosquitto >/dev/null || without_services mosquitto
+}
+
+# without_services PACKAGE... installs packages whose services, of the same names, neither
+# start now nor at the next boot.
+without_services() {
+	local policy=/usr/sbin/policy-rc.d
+	if [ ! -e $policy ]; then
+		# Debian's scripts ask this program whether they may start something.
+		trap "as_root rm -f $policy" EXIT # also when nothing can be installed
+		printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null && as_root chmod 755 $policy || give_up "$@"
+	fi
+	install "$@"
+	if [ -d /run/systemd/system ]; then
+		as_root systemctl -q disable --now "$@"
+	fi
+}
+
 # armv6 is what makes the program for a Pi Zero.
 armv6() {
 	need gcc-arm-linux-gnueabi arm-linux-gnueabi-gcc
@@ -215,9 +238,9 @@ nfpm() {
 }
 
 case ${1:-} in
-compiler | clients | browser | vm | pi | systemd | packages | containers) "$1" ;;
+compiler | clients | browser | vm | pi | systemd | packages | containers | peers) "$1" ;;
 *)
-	echo "usage: setup.sh compiler|clients|browser|vm|pi|systemd|packages|containers" >&2
+	echo "usage: setup.sh compiler|clients|browser|vm|pi|systemd|packages|containers|peers" >&2
 	exit 2
 	;;
 esac

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"greengate/core/sqlite"
@@ -19,11 +21,12 @@ import (
 
 // BenchmarkShadowUpdates is how many updates of 1 KiB documents a second 50
 // devices get accepted over MQTT, QoS 1, and beside it, on the same disk, what
-// the same store comes to without MQTT but with a transaction for each update.
+// the same store comes to without MQTT but with a transaction for each update, and
+// the bare UPDATE of a row with such a document, 100 a commit.
 func BenchmarkShadowUpdates(b *testing.B) {
 	site := newBenchSite(b, true)
-	var ours, alone runs
-	var ratios []float64
+	var ours, alone, bare runs
+	var ofAlone, ofBare []float64
 	for range diskRounds {
 		s := startGreengate(b, site)
 		t, err := runUpdates(s, site)
@@ -31,16 +34,20 @@ func BenchmarkShadowUpdates(b *testing.B) {
 			b.Fatalf("%v\n%s", err, s.log)
 		}
 		s.stop()
-		peer := updatesAlone(b)
-		b.Logf("over MQTT %8.0f updates/s, %5.1f us of CPU for one; one transaction each %8.0f updates/s",
-			t.rate(), t.perMessage(), peer.rate())
-		ours, alone, ratios = append(ours, t), append(alone, peer), append(ratios, t.rate()/peer.rate())
+		one, row := updatesAlone(b), updatesBare(b)
+		b.Logf("over MQTT %8.0f updates/s, %5.1f us of CPU for one; one transaction each %8.0f updates/s; bare rows %8.0f/s",
+			t.rate(), t.perMessage(), one.rate(), row.rate())
+		ours, alone, bare = append(ours, t), append(alone, one), append(bare, row)
+		ofAlone, ofBare = append(ofAlone, t.rate()/one.rate()), append(ofBare, t.rate()/row.rate())
 	}
-	slices.Sort(ratios)
+	slices.Sort(ofAlone)
+	slices.Sort(ofBare)
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(ours.median(traffic.rate), "updates/s")
 	b.ReportMetric(alone.median(traffic.rate), "alone-updates/s")
-	b.ReportMetric(ratios[diskRounds/2], "of-alone")
+	b.ReportMetric(bare.median(traffic.rate), "bare-updates/s")
+	b.ReportMetric(ofAlone[diskRounds/2], "of-alone")
+	b.ReportMetric(ofBare[diskRounds/2], "of-bare")
 	b.ReportMetric(ours.median(traffic.perMessage), "cpu-us/update")
 }
 
@@ -77,6 +84,72 @@ func updatesAlone(b *testing.B) traffic {
 	t := traffic{delivered: accepted.Load() - before, took: time.Since(began)}
 	stopped.Store(true)
 	callers.Wait()
+	return t
+}
+
+// The bare rows: as many as there are devices in a large group, of the size of a
+// document, so many a commit.
+const (
+	bareRows   = 1000
+	bareBytes  = 914
+	bareCommit = 100
+)
+
+// updatesBare writes rows of such a table, prepared, each commit handed in while the
+// one before is on its way. SQLite writes no page that stays as it is, so that no
+// document is like the one before.
+func updatesBare(b *testing.B) traffic {
+	b.Helper()
+	db, err := sqlite.Open(sqlite.Options{
+		File: filepath.Join(b.TempDir(), "bare.db"), MaxBatch: 1, Queue: 2, Log: slog.New(slog.DiscardHandler),
+		Migrations: fstest.MapFS{"01-bare.sql": {Data: []byte(`CREATE TABLE documents (id INTEGER PRIMARY KEY, document BLOB NOT NULL) STRICT`)}},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var ran sync.WaitGroup
+	ran.Go(func() {
+		if err := db.Run(ctx); err != nil {
+			b.Error(err)
+		}
+	})
+	defer ran.Wait()
+	defer cancel()
+	document := make([]byte, bareBytes)
+	write := func(sql string, from, n int) func(*sqlite.Tx) error {
+		return func(tx *sqlite.Tx) error {
+			for i := range n {
+				rand.Read(document[:16])
+				if err := tx.Exec(sql, document, (from+i)%bareRows); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	if err := db.Update(ctx, write(`INSERT INTO documents (document, id) VALUES (?, ?)`, 0, bareRows)); err != nil {
+		b.Fatal(err)
+	}
+	var rows atomic.Uint64
+	var stopped atomic.Bool
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for from := 0; !stopped.Load(); from += bareCommit {
+			db.Write(write(`UPDATE documents SET document = ? WHERE id = ?`, from, bareCommit), func(err error) {
+				if err != nil {
+					b.Error(err)
+				}
+				rows.Add(bareCommit)
+			})
+		}
+	})
+	<-time.After(warmUp)
+	began, before := time.Now(), rows.Load()
+	<-time.After(measured)
+	t := traffic{delivered: rows.Load() - before, took: time.Since(began)}
+	stopped.Store(true)
+	writer.Wait()
 	return t
 }
 

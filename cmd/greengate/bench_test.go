@@ -138,31 +138,6 @@ func BenchmarkStart(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkMemory is the resident memory of the same group, idle and with all
-// its devices connected and subscribed, some seconds after the last of them.
-func BenchmarkMemory(b *testing.B) {
-	site := newBenchSite(b, true)
-	for _, kind := range []struct {
-		name  string
-		start func(testing.TB, *benchSite) *server
-	}{{"", startGreengate}, {"mochi-", startMochi}} {
-		s := kind.start(b, site)
-		<-time.After(settled)
-		idle := s.resident()
-		for _, thing := range site.things {
-			subscribed(b, s, site, thing, "cmd/"+thing+"/#")
-		}
-		<-time.After(settled)
-		b.ReportMetric(idle, kind.name+"idle-MB")
-		b.ReportMetric(s.resident(), kind.name+"connected-MB")
-		s.stop()
-	}
-	b.ReportMetric(0, "ns/op")
-}
-
-// settled is how long after the last connection memory is read.
-const settled = 4 * time.Second
-
 // subscribed connects a thing, subscribes, and stays until the benchmark ends.
 func subscribed(b *testing.B, s *server, site *benchSite, thing, filter string) *loadClient {
 	b.Helper()

@@ -120,10 +120,13 @@ func TestDamagedShadowIsAFailure(t *testing.T) {
 	if code, _, err := h.command("", "shadow", "update", "lamp", `{"state":{"desired":{"a":1}}}`); code != exitDone {
 		t.Fatalf("update: exit code %d, %s", code, err)
 	}
-	err := h.gateway.shadowDB.Update(t.Context(), func(tx *sqlite.Tx) error {
-		return tx.Exec("UPDATE shadows SET desired = '{'")
-	})
-	if err != nil {
+	const damage = "UPDATE shadows SET desired = '{'"
+	if err := h.gateway.shadowDB.Update(t.Context(), func(tx *sqlite.Tx) error { return tx.Exec(damage) }); err != nil {
+		t.Fatal(err)
+	}
+	// What the service remembers of the database it forgets when something is undone.
+	undo := errors.New("undone")
+	if err := h.gateway.shadowDB.Update(t.Context(), func(tx *sqlite.Tx) error { return errors.Join(tx.Exec(damage), undo) }); !errors.Is(err, undo) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{

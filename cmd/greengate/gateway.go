@@ -249,6 +249,7 @@ func (g *gateway) Run(ctx context.Context) error {
 	}))
 	all.Add("audit log", g.audits)
 	all.Add("heartbeat", g.newHeartbeat())
+	all.Add("memory", newGiveBack())
 	all.Add("back-off", g.backOff)
 	defer context.AfterFunc(ctx, g.notify.stopping)()
 	if err := all.Run(ctx); err != nil {

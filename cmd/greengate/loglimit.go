@@ -70,12 +70,15 @@ func (l *logLimit) WithGroup(name string) slog.Handler {
 	return &logLimit{l.next.WithGroup(name), l.thing, l.logBuckets}
 }
 
-// thingOf returns what a line is about, by one more attribute: the thing, or where
-// somebody comes from who is none. Each connection has another port.
+// thingOf returns what a line is about, by one more attribute: the thing, the end that a
+// message comes from, or where somebody comes from who is none. Each connection has
+// another port, and a message may have any topic.
 func thingOf(a slog.Attr, sofar string) string {
 	switch a.Key {
 	case "thing":
 		return cmp.Or(a.Value.String(), sofar)
+	case "from":
+		return cmp.Or(sofar, a.Value.String())
 	case "addr", "remote":
 		if host, _, err := net.SplitHostPort(a.Value.String()); err == nil {
 			return cmp.Or(sofar, host)

@@ -67,11 +67,30 @@ func (g *gateway) reportLedger(s *client.Status) {
 			s.Drops = append(s.Drops, r)
 		}
 	})
+	s.TurnedAway = g.turnedAway()
 	most := func(a, b client.Reason) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Reason, b.Reason))
 	}
 	slices.SortFunc(s.Refusals, most)
 	slices.SortFunc(s.Drops, most)
+	slices.SortFunc(s.TurnedAway, most)
+}
+
+// turnedAway are the connections and requests that discovery and the status page refused.
+// Those of the broker and of the data plane stand among the reasons of the router.
+func (g *gateway) turnedAway() (list []client.Reason) {
+	add := func(door string, refused map[string]uint64) {
+		for reason, n := range refused {
+			list = append(list, client.Reason{Reason: door + reason, Count: n})
+		}
+	}
+	if g.discovery != nil { // nil: the port is about to open
+		add("discovery-", g.discovery.Stats().Refused)
+	}
+	if g.page != nil {
+		add("page-", g.page.Refused())
+	}
+	return list
 }
 
 // probes counts the messages that the heartbeat has sent to itself: the status

@@ -8,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"greengate/configs"
 	"greengate/core/pki"
 	"greengate/functions"
 )
@@ -23,11 +24,7 @@ func rights(now inForce, admitted []pki.Admitted) ([]string, error) {
 		}
 	}
 	for _, d := range now.config.Devices {
-		text, err := flow(d)
-		if err != nil {
-			return nil, fmt.Errorf("write device %s: %w", d.Thing, err)
-		}
-		add("device %s", text)
+		add("device %s", deviceText(d))
 	}
 	for _, c := range admitted {
 		add("certificate sha256:%s of %s", c.Fingerprint, c.Thing)
@@ -39,14 +36,13 @@ func rights(now inForce, admitted []pki.Admitted) ([]string, error) {
 		}
 		add("function %s", text)
 	}
-	keys, err := keysOf(now.config)
+	rest := *now.config // without the lists, of which each entry is a right of its own
+	rest.Devices, rest.Functions = nil, nil
+	keys, err := keysOf(&rest)
 	if err != nil {
 		return nil, err
 	}
 	for key, v := range keys {
-		if key == "functions" {
-			continue
-		}
 		text, err := json.Marshal(v)
 		if err != nil {
 			return nil, fmt.Errorf("write %s: %w", key, err)
@@ -54,6 +50,22 @@ func rights(now inForce, admitted []pki.Admitted) ([]string, error) {
 		add("key %s: %s", key, text)
 	}
 	return list, nil
+}
+
+// deviceText is a device on one line. YAML's own writer takes 50 KB for each, and there may
+// be thousands.
+func deviceText(d configs.Device) string {
+	text := fmt.Sprintf("{thing: %s, shadow: %s, direction: %s", d.Thing, d.Shadow, d.Direction)
+	if len(d.Labels) > 0 {
+		text += fmt.Sprintf(", labels: [%s]", strings.Join(d.Labels, ", "))
+	}
+	if d.OwnShadows != nil {
+		text += fmt.Sprintf(", own_shadows: %t", *d.OwnShadows)
+	}
+	if d.Certificate != "" {
+		text += ", certificate: " + d.Certificate
+	}
+	return text + "}"
 }
 
 // flow writes an entry of the group file on one line, without the keys that say nothing.

@@ -26,7 +26,9 @@ func (g *gateway) openShadows(c *configs.Config) (err error) {
 	out := newDoor(g.router, message.Endpoint{Kind: message.Shadow})
 	g.shadows, err = localshadow.New(localshadow.Options{
 		DB:      g.shadowDB.DB,
-		Publish: func(topic string, payload []byte) { out.publish(topic, payload, 1) },
+		Publish: func(topic string, payload []byte) { out.put(topic, func() []byte { return payload }, 1) },
+		Offer:   func(topic string, payload func() []byte) { out.put(topic, payload, 1) },
+		Flush:   out.flush,
 		Known:   func(thing string) bool { return !g.current().shadowless[thing] },
 		Log:     g.log,
 	})
@@ -95,12 +97,28 @@ func newDoor(r *router.Router, from message.Endpoint) *door { return &door{port:
 
 // publish sends one message through the gate. The payload may be kept.
 func (d *door) publish(topic string, payload []byte, qos byte) {
+	d.put(topic, func() []byte { return payload }, qos)
+	d.flush()
+}
+
+// put is publish of one of several messages: they leave with flush. payload is called if
+// anybody is there for the message.
+func (d *door) put(topic string, payload func() []byte, qos byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	way, err := d.port.Route([]byte(topic), message.CheckTopic)
 	if err != nil {
 		return // our own topics are checked with the group file
 	}
-	d.port.Publish(&message.Message{Topic: way.Topic, Payload: payload, QoS: qos}, way)
+	m := &message.Message{Topic: way.Topic, QoS: qos}
+	if d.port.Heard(way) {
+		m.Payload = payload()
+	}
+	d.port.Publish(m, way)
+}
+
+func (d *door) flush() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.port.Flush()
 }

@@ -50,6 +50,7 @@ func writeStatus(out io.Writer, s *client.Status) error {
 		l.Accepted, l.Delivered, l.Refused, l.Expired, l.Dropped, l.Waiting)
 	writeReasons(w, "refused", s.Refusals)
 	writeReasons(w, "dropped", s.Drops)
+	writeReasons(w, "turned away", s.TurnedAway)
 	fmt.Fprintf(w, "written\t%s\n", writtenLine(&s.Writes))
 	if s.Cloud.Configured {
 		fmt.Fprintf(w, "spool\t%s\n", spoolLine(&s.Spool, s.Cloud.Connected))

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -83,34 +81,6 @@ func (u *uplink) linkOptions(c *configs.Config) cloud.Options {
 		},
 		Log: u.g.log,
 	}
-}
-
-// cloudFilters are the topic filters that the rows from `cloud` and the sync of the
-// shadows need, without those that others cover. ${to} may be any device's name.
-func cloudFilters(c *configs.Config) []cloud.Subscription {
-	filters := shadows.Filters()
-	for _, r := range c.Subscriptions {
-		if r.Topic == "" || !slices.Contains(r.From, "cloud") {
-			continue
-		}
-		levels := strings.Split(r.Topic, "/")
-		for i, level := range levels {
-			if strings.Contains(level, "${to}") {
-				levels[i] = "+"
-			}
-		}
-		filters = append(filters, strings.Join(levels, "/"))
-	}
-	slices.Sort(filters)
-	filters = slices.Compact(filters)
-	var subs []cloud.Subscription
-	for i, f := range filters {
-		covered := slices.ContainsFunc(filters, func(g string) bool { return g != f && message.Covers(g, f) })
-		if !covered {
-			subs = append(subs, cloud.Subscription{Filter: filters[i], QoS: 1})
-		}
-	}
-	return subs
 }
 
 // receive sends a message of the cloud through the gate. It is acknowledged to

@@ -136,6 +136,9 @@ func (p *Page) Report(s *client.Status) {
 	}
 }
 
+// Refused is what was turned away since the start, by reason.
+func (p *Page) Refused() map[string]uint64 { return p.tally.all() }
+
 // Close closes the port of a page that never ran.
 func (p *Page) Close() {
 	p.mu.Lock()

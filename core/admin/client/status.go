@@ -18,9 +18,10 @@ type Status struct {
 	Devices       []Device   `json:"devices"`
 	Spool         Spool      `json:"spool"`
 	Ledger        Ledger     `json:"ledger"`
-	Routes        []Route    `json:"routes"`   // rows that were used
-	Refusals      []Reason   `json:"refusals"` // messages refused, by reason
-	Drops         []Reason   `json:"drops"`    // messages dropped, by reason
+	Routes        []Route    `json:"routes"`      // rows that were used
+	Refusals      []Reason   `json:"refusals"`    // messages refused, by reason
+	Drops         []Reason   `json:"drops"`       // messages dropped, by reason
+	TurnedAway    []Reason   `json:"turned_away"` // connections and requests that discovery and the status page refused, by door and reason
 	Listeners     []Address  `json:"listeners"`
 	Shadows       Shadows    `json:"shadows"`
 	GPIO          []Pin      `json:"gpio"`
@@ -173,6 +174,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	}
 	p.Routes = notNil(p.Routes)
 	p.Refusals = notNil(p.Refusals)
+	p.TurnedAway = notNil(p.TurnedAway)
 	p.Drops = notNil(p.Drops)
 	p.Listeners = notNil(p.Listeners)
 	p.Shadows.List = notNil(p.Shadows.List)

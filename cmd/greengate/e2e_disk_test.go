@@ -95,6 +95,14 @@ func (d *device) flood(from, to int) (sent chan struct{}) {
 	return sent
 }
 
+// cloudAway cuts the link to the cloud, until Heal.
+func (s *cloudSite) cloudAway(g *gateway) {
+	s.t.Helper()
+	s.cloud.Change(func(f *cloudtest.Faults) { f.Refuse = true })
+	s.cloud.Cut("e2e_Core", true)
+	eventually(s.t, "the cloud is away", func() bool { return !g.status().Cloud.Connected })
+}
+
 // fileLimit bounds the size of the files that the gateway writes, which stands for a
 // disk that takes nothing. It is the soft limit, so that nobody needs to be root.
 func (g *gateway) fileLimit(bytes uint64) {
@@ -123,6 +131,7 @@ func TestDiskThatTakesNothing(t *testing.T) {
 	light.subscribe(shadowTopic("light", "", "update/accepted"))
 	light.subscribe(shadowTopic("light", "", "update/rejected"))
 
+	s.cloudAway(g) // which would take messages that have not been on the disk
 	g.fileLimit(1024)
 	sent := thermo.flood(11, 60)
 	eventually(t, "a fault tells of the spool", func() bool {
@@ -147,6 +156,7 @@ func TestDiskThatTakesNothing(t *testing.T) {
 	}
 
 	g.fileLimit(unix.RLIM_INFINITY)
+	s.cloud.Heal()
 	s.arrived(map[string]int{"thermo": 60})
 	eventually(t, "the faults of the disk are gone", func() bool {
 		return len(g.faultsOf("spool"))+len(g.faultsOf("broker")) == 0
@@ -193,6 +203,7 @@ func TestDiskFull(t *testing.T) {
 	thermo.measure(1, 10)
 	s.arrived(map[string]int{"thermo": 10})
 
+	s.cloudAway(g) // which would take messages that have not been on the disk
 	s.remount(0, "size=4m")
 	ballast := s.data("ballast")
 	fill(t, ballast)

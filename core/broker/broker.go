@@ -322,6 +322,14 @@ func (b *Broker) retain(d *router.Delivery) {
 // counts no more are cut, sessions of things that left the group end, and what
 // waits under rows that are gone is dropped. member tells who is in the group.
 func (b *Broker) Recheck(member func(thing string) bool) {
+	for _, will := range b.recheck(member) {
+		will()
+	}
+}
+
+// recheck returns what publishes the delayed wills of sessions that it has ended: the
+// session is over, and so is the delay [MQTT-3.1.2-8]. The table in force judges them.
+func (b *Broker) recheck(member func(thing string) bool) (wills []func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for c := range b.conns {
@@ -335,10 +343,14 @@ func (b *Broker) Recheck(member func(thing string) bool) {
 	for _, s := range b.sessions {
 		if !member(s.thing) {
 			s.finish("device-removed")
+			if will := b.overdue(s); will != nil {
+				wills = append(wills, will)
+			}
 			continue
 		}
 		s.rejudge()
 	}
+	return wills
 }
 
 // Device is the state of one thing that has a session.

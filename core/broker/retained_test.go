@@ -210,3 +210,22 @@ func TestStrictSubscribe(t *testing.T) {
 		t.Errorf("SUBACK % x", codes)
 	}
 }
+
+// The delayed will of a device that is removed is judged at once, by the table that removes
+// it: it must not go out later, when a device of that name is back.
+func TestWillOfARemovedDevice(t *testing.T) {
+	s := start(t, rows{{"a", "will/later", "b"}})
+	b := s.connect("b")
+	b.subscribe(0, "#")
+	later := connectOptions{v5: true, persist: true, props: []byte{0x11, 0, 0, 0, 60}}
+	later.flags, later.payload = willOf("will/later", "late", 0, false, properties(0x18, 0, 0, 0, 60)...)
+	s.connect("a", later).conn.Close()
+	s.until("a is away", func() bool { return !s.connected("a") })
+	s.router.SetGate(rows{})
+	s.broker.Recheck(func(thing string) bool { return thing != "a" })
+	if n := s.router.Ledger(); n.Refused != 1 {
+		t.Errorf("the will was not judged when its device was removed: %+v", n)
+	}
+	s.router.SetGate(rows{{"a", "will/later", "b"}})
+	b.silent()
+}

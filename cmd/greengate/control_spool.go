@@ -48,7 +48,7 @@ func (u *uplink) answerStats(w http.ResponseWriter, r *http.Request) {
 	answer := client.SpoolStats{
 		Spool: u.spoolStatus(st), InFlight: st.Unsettled, UnackedSeconds: int64(st.Unacked / time.Second), Cloud: u.cloudStatus(),
 		IntakeRate: st.Forecast.IntakeRate, DrainRate: st.Forecast.DrainRate,
-		AllowedMessages: rate.Messages, AllowedBytes: rate.Bytes, Expired: st.Expired,
+		AllowedMessages: rate.Messages, AllowedBytes: rate.Bytes, Sent: st.Sent, Spared: st.Spared, Expired: st.Expired,
 		Faults: slices.Concat(u.link.Faults(), u.spool.Faults()),
 	}
 	if st.Oldest != nil {

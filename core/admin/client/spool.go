@@ -30,6 +30,11 @@ type SpoolStats struct {
 	AllowedMessages int     `json:"allowed_messages"`
 	AllowedBytes    int64   `json:"allowed_bytes"` // a second
 
+	// Sent counts what the cloud has acknowledged since the start; Spared, of it, what it
+	// acknowledged before it had to be on the disk.
+	Sent   uint64 `json:"sent"`
+	Spared uint64 `json:"spared"`
+
 	Expired uint64   `json:"expired"` // since the start
 	Dropped []Reason `json:"dropped"` // since the start
 

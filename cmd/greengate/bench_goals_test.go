@@ -17,7 +17,6 @@ type goal struct {
 	what      string
 	benchmark string // with its sub-benchmark
 	metric    string // the unit that the benchmark reports it in
-	over      string // optional: the figure is divided by that of this benchmark
 	limit     float64
 	least     bool // limit is the least that will do; otherwise the most
 }
@@ -153,11 +152,7 @@ func printGoals(w io.Writer, results io.Reader) error {
 // figure is what was measured, if it was.
 func (g *goal) figure(figures map[string]float64) (float64, bool) {
 	v, ok := figures[g.benchmark+" "+g.metric]
-	if !ok || g.over == "" {
-		return v, ok
-	}
-	over, ok := figures[g.over+" "+g.metric]
-	return v / over, ok && over > 0
+	return v, ok
 }
 
 func TestPrintGoals(t *testing.T) {

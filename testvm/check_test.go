@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +13,7 @@ import (
 
 	"greengate/core/admin/client"
 	"greengate/sync/cloud/cloudtest"
+	"greengate/testvm/freeport"
 	"greengate/testvm/mqtt"
 	"greengate/testvm/streams"
 )
@@ -37,8 +36,9 @@ func newChecker(s *site, dir string) (*checker, error) {
 	// was in step there would count as deleted in the cloud while the gateway was away.
 	c.place = place{data: filepath.Join(dir, "disk", "data"), shadow: "local"}
 	for _, address := range []*string{&c.broker, &c.discover, &c.cloud} {
-		if *address = freeAddress(); *address == "" {
-			return nil, errors.New("no port is free")
+		var err error
+		if *address, err = freeport.Take("127.0.0.1"); err != nil {
+			return nil, err
 		}
 	}
 	if err := errors.Join(s.copy(c.dir), c.write(c.dir)); err != nil {
@@ -48,18 +48,6 @@ func newChecker(s *site, dir string) (*checker, error) {
 	var err error
 	c.ca, err = cloudtest.OpenAuthority(filepath.Join(c.dir, "cloud"))
 	return c, err
-}
-
-// freeAddress finds a port below those that Linux gives to outgoing connections,
-// since one of those could take it before the gateway does.
-func freeAddress() string {
-	for range 1000 {
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))); err == nil {
-			_ = l.Close()
-			return l.Addr().String()
-		}
-	}
-	return ""
 }
 
 // check starts greengate on a disk and takes all that waits there. Its findings

@@ -25,9 +25,9 @@ var rooms = map[string][]string{
 	// The demo stands for a customer's devices: it has what they have.
 	"cmd/demo": {},
 	// The soak knows a built greengate from outside.
-	"cmd/soak": {"core/admin/client", "sync/cloud/cloudtest"},
+	"cmd/soak": {"core/admin/client", "sync/cloud/cloudtest", "testvm/freeport"},
 	// What greengate is compared with stands beside it: it knows the program, not the house.
-	"cmd/peers": {},
+	"cmd/peers": {"testvm/freeport"},
 
 	"configs": {
 		"core/broker", "core/admin", "core/admin/client", "core/message", "core/pki", "core/dataplane",
@@ -64,6 +64,7 @@ var rooms = map[string][]string{
 	"sync/fleet":           {"core/message"},
 	// The machine's programs are part of the tests; the package itself has nothing else.
 	"testvm":                 {},
+	"testvm/freeport":        {},
 	"testvm/gpio":            {},
 	"testvm/install":         {},
 	"testvm/install/traffic": {"testvm/mqtt"},

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"greengate/testvm/freeport"
 )
 
 // The end-to-end tests run the built program as its users do: each makes a site
@@ -83,27 +84,14 @@ func (s *site) listenAt(broker string, discovery ...string) {
 	s.set(discovery, "discovery", "listen")
 }
 
-// given are the ports that freeAddress has given out: none is given twice.
-var given sync.Map
-
-// freeAddress finds a port that nobody listens at. It looks below the ports
-// that Linux gives to outgoing connections, since one of those could take it
-// before the gateway does.
+// freeAddress is an address of host where nobody listens.
 func freeAddress(t testing.TB, host string) string {
 	t.Helper()
-	for range 1000 {
-		port := 20000 + rand.IntN(12000)
-		if _, taken := given.LoadOrStore(port, true); taken {
-			continue
-		}
-		l, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(port)))
-		if err == nil {
-			_ = l.Close()
-			return l.Addr().String()
-		}
+	address, err := freeport.Take(host)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("no port is free on %s", host)
-	return ""
+	return address
 }
 
 // hostPort splits the address of the broker.

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"greengate/testvm/freeport"
 )
 
 // kind is one of the servers that are compared.
@@ -55,7 +57,7 @@ func (p *programs) start(ctx context.Context, k kind, g group) (*server, error) 
 	s := &server{kind: k, log: p.site.path(string(k) + ".log"), gone: make(chan struct{})}
 	var err error
 	if s.address = p.site.brokers[g]; k != greengate {
-		if s.address, err = freeAddress(); err != nil {
+		if s.address, err = freeport.Take("127.0.0.1"); err != nil {
 			return nil, err
 		}
 	}

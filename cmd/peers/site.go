@@ -8,13 +8,13 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
+
+	"greengate/testvm/freeport"
 )
 
 // site is the folder that all servers are run from: one group CA and one server
@@ -170,7 +170,7 @@ func (s *site) writeGroup(g group) error {
 	var ports [3]string
 	for i := range ports {
 		var err error
-		if ports[i], err = freeAddress(); err != nil {
+		if ports[i], err = freeport.Take("127.0.0.1"); err != nil {
 			return err
 		}
 	}
@@ -236,20 +236,4 @@ func writeRows(b *bytes.Buffer, g group) {
 		row(from, fmt.Sprintf("plant/%s/%d/alarm/#", from, i/g.machines), "cloud")
 		row("cloud", fmt.Sprintf("plant/%s/%d/set/+", from, i/g.machines), from)
 	}
-}
-
-// freeAddress is an address on loopback where nobody listens. The kernel would
-// choose one from the ports that it gives to clients, and might give it to one
-// before the server is up.
-func freeAddress() (string, error) {
-	var last error
-	for range 100 {
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+rand.IntN(10_000)))
-		l, err := net.Listen("tcp", address)
-		if err == nil {
-			return address, l.Close()
-		}
-		last = err
-	}
-	return "", fmt.Errorf("find a free port: %w", last)
 }

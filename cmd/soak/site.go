@@ -7,8 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +17,7 @@ import (
 
 	"greengate/core/admin/client"
 	"greengate/sync/cloud/cloudtest"
+	"greengate/testvm/freeport"
 )
 
 const coreThing = "soak_Core"
@@ -42,7 +41,7 @@ func newSite(ctx context.Context, dir, program string, p *plan, cloud *cloudtest
 	s := &site{program: program, dir: dir, file: filepath.Join(dir, "group.yaml"), credentials: map[string]*tls.Config{}, gone: make(chan struct{})}
 	for _, address := range []*string{&s.broker, &s.discovery, &s.admin} {
 		var err error
-		if *address, err = freeAddress(); err != nil {
+		if *address, err = freeport.Take("127.0.0.1"); err != nil {
 			return nil, err
 		}
 	}
@@ -234,17 +233,4 @@ func errorsLogged(log string) (lines []string, err error) {
 		}
 	}
 	return lines, nil
-}
-
-// freeAddress finds a port that nobody listens at, below those that Linux gives
-// to outgoing connections, since one of these could take it first.
-func freeAddress() (string, error) {
-	for range 1000 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)))
-		if err == nil {
-			_ = l.Close()
-			return l.Addr().String(), nil
-		}
-	}
-	return "", errors.New("no port is free on 127.0.0.1")
 }

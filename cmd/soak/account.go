@@ -47,6 +47,7 @@ func (s *soak) openAccounts() {
 	add(rowLine, 200, s.plan.kind("press")...)
 	add(rowMeter, 64, s.plan.kind("meter")...)
 	add(rowTelemetry, 300, s.plan.kind("sensor")...)
+	add(rowSale, 200, s.plan.kind("till")...)
 	add(rowTask, 200, prefixed("task:", s.plan.kind("node"))...)
 	commands := add(rowCommand, 200, prefixed("cmd:", s.plan.kind("node"))...)
 	// The cloud may send again what was not acknowledged when the link broke.

@@ -52,7 +52,8 @@ type linkOptions struct {
 	Address string
 	TLS     *tls.Config
 	Thing   string
-	Clean   bool // the session ends with the connection
+	Clean   bool     // the session ends with the connection
+	Session *session // of messages with QoS 2; nil: it has none
 	Will    *will
 	Small   bool        // with a small buffer of the kernel, so that a slow reader is soon felt
 	Hear    func(heard) // called by the goroutine that reads, before it acknowledges
@@ -60,7 +61,7 @@ type linkOptions struct {
 }
 
 // link is one connection of a thing: as much of MQTT 3.1.1 over mutual TLS as a
-// soak needs. A goroutine of it reads, acknowledges what it has heard and sorts
+// soak needs; what outlives it is in its session. A goroutine of it reads, acknowledges what it has heard and sorts
 // the answers; any goroutine may publish.
 type link struct {
 	o       linkOptions
@@ -103,6 +104,12 @@ func dial(ctx context.Context, o linkOptions) (*link, error) {
 	if err != nil {
 		_ = raw.Close()
 		return nil, fmt.Errorf("connect %s: %w", o.Thing, err)
+	}
+	if o.Session != nil {
+		if err := o.Session.resume(l); err != nil {
+			_ = raw.Close()
+			return nil, fmt.Errorf("connect %s: %w", o.Thing, err)
+		}
 	}
 	go l.read()
 	return l, nil
@@ -162,8 +169,9 @@ func (l *link) subscribe(qos byte, filters ...string) error {
 var errNotSent = errors.New("the message was not sent")
 
 // publish sends a message. With QoS 1 it waits while a window is under way, and
-// acked is called when PUBACK comes; with QoS 0 when it is written. Every error
-// but errNotSent leaves it open whether the gateway has the message.
+// acked is called when PUBACK comes; with QoS 0 when it is written; QoS 2 is its
+// session's. Every error but errNotSent leaves it open whether the gateway has the
+// message.
 func (l *link) publish(topic string, payload []byte, qos byte, retain bool, acked func()) error {
 	first, head := byte(publish)|qos<<1, text(topic)
 	if retain {
@@ -175,6 +183,9 @@ func (l *link) publish(topic string, payload []byte, qos byte, retain bool, acke
 			acked()
 		}
 		return err
+	}
+	if qos == 2 {
+		return l.o.Session.publish(l, first, head, payload, acked)
 	}
 	select {
 	case l.slots <- struct{}{}:
@@ -192,6 +203,9 @@ func (l *link) publish(topic string, payload []byte, qos byte, retain bool, acke
 
 // settle waits until all that was published is acknowledged.
 func (l *link) settle(ctx context.Context) error {
+	if l.o.Session != nil {
+		return l.o.Session.settle(ctx)
+	}
 	l.mu.Lock()
 	if len(l.pending) == 0 {
 		l.mu.Unlock()
@@ -263,6 +277,11 @@ func (l *link) take(first byte, body []byte) error {
 			return short
 		}
 		return l.acknowledged(binary.BigEndian.Uint16(body))
+	case pubrec, pubrel & 0xF0, pubcomp:
+		if len(body) < 2 || l.o.Session == nil {
+			return short
+		}
+		return l.o.Session.take(first&0xF0, binary.BigEndian.Uint16(body))
 	case publish:
 		if len(body) < 2 {
 			return short
@@ -277,6 +296,9 @@ func (l *link) take(first byte, body []byte) error {
 			return short
 		}
 		h.Topic, h.Payload = string(body[2:n]), body[rest:]
+		if h.QoS == 2 && l.o.Session != nil {
+			return l.o.Session.hear(l, binary.BigEndian.Uint16(body[n:rest]), h)
+		}
 		if l.o.Hear != nil {
 			l.o.Hear(h)
 		}

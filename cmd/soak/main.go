@@ -3,9 +3,9 @@
 //
 // It makes a site by the command line of greengate, runs the gateway and a
 // stand-in for AWS IoT Core, and sends numbered messages through both over real
-// TLS: from device to device, to the cloud and back, to shadows, to a function and
-// to pins, retained ones, wills, over HTTPS. Meanwhile devices come and go and take
-// over, readers stop reading, the function crashes, the cloud is away, and the
+// TLS: from device to device, some exactly once, to the cloud and back, to shadows, to
+// a function and to pins, retained ones, wills, over HTTPS. Meanwhile devices come and
+// go and take over, readers stop reading, the function crashes, the cloud is away, and the
 // group file changes. At the end every message that was acknowledged must have
 // arrived, the ledger of the gateway must say of each row what the soak itself has
 // counted, and memory, goroutines, descriptors and files must be what they were

@@ -17,7 +17,8 @@ import (
 const (
 	shareLine      = 0.23 // device to device, QoS 1
 	shareMeter     = 0.20 // device to device, QoS 0
-	shareTelemetry = 0.20 // device to cloud through the spool, QoS 1
+	shareTelemetry = 0.18 // device to cloud through the spool, QoS 1
+	shareSale      = 0.02 // device to device, QoS 2; both come and go
 	shareTask      = 0.08 // to devices that come and go and keep their session
 	shareRover     = 0.06 // from devices that come, go and take over
 	shareSlow      = 0.05 // to a reader that stops reading now and then
@@ -36,7 +37,7 @@ func (s *soak) people() error {
 		return err
 	}
 	for _, begin := range []func() error{
-		s.pairs, s.telemetry, s.tasks, s.commands, s.retained, s.shadows, s.calls, s.pins, s.slow, s.web, s.refused,
+		s.pairs, s.telemetry, s.sales, s.tasks, s.commands, s.retained, s.shadows, s.calls, s.pins, s.slow, s.web, s.refused,
 	} {
 		if err := begin(); err != nil {
 			return err
@@ -104,6 +105,37 @@ func (s *soak) telemetry() error {
 	return s.speakers("sensor", "telemetry", shareTelemetry, burst, 1)
 }
 
+// sales go from tills to an office, each exactly once, however often either is cut off.
+func (s *soak) sales() error {
+	office := s.device("office-0", 2, s.hearAll, "sale/#")
+	if err := s.guest(office); err != nil {
+		return err
+	}
+	names := s.plan.kind("till")
+	for _, name := range names {
+		till := s.device(name, 0, nil)
+		if err := s.guest(till); err != nil {
+			return err
+		}
+		s.start(pour{
+			flow: s.flows[name], from: till, rate: s.o.Rate * shareSale / float64(len(names)), qos: 2,
+			topic: fixed("sale/" + name),
+		})
+	}
+	return nil
+}
+
+// guest connects a device that keeps its session and comes and goes.
+func (s *soak) guest(d *device) error {
+	d.o.Clean, d.o.Session = false, newSession()
+	if err := d.connect(s.life); err != nil {
+		return err
+	}
+	s.nodes = append(s.nodes, d)
+	s.atEnd(func() { d.away(true) })
+	return nil
+}
+
 // tasks go to nodes, which are away half of the time and miss nothing.
 func (s *soak) tasks() error {
 	d := s.device("controller", 0, nil)
@@ -113,12 +145,9 @@ func (s *soak) tasks() error {
 	names := s.plan.kind("node")
 	for _, name := range names {
 		node := s.device(name, 1, s.hearAll, "task/#", "cmd/#")
-		node.o.Clean = false
-		if err := node.connect(s.life); err != nil {
+		if err := s.guest(node); err != nil {
 			return err
 		}
-		s.nodes = append(s.nodes, node)
-		s.atEnd(func() { node.away(true) })
 		s.start(pour{
 			flow: s.flows["task:"+name], from: d, rate: s.o.Rate * shareTask / float64(len(names)), qos: 1,
 			topic: fixed("task/" + name),

@@ -24,6 +24,7 @@ const (
 	rowLine      = `{from: "label:press", topic: "line/${from}", to: panel}`
 	rowMeter     = `{from: "label:meter", topic: "meter/${from}", to: dial}`
 	rowTelemetry = `{from: "label:sensor", topic: "telemetry/${from}", to: cloud}`
+	rowSale      = `{from: "label:till", topic: "sale/${from}", to: "label:office"}`
 	rowTask      = `{from: controller, topic: "task/${to}", to: "label:node"}`
 	rowCommand   = `{from: cloud, topic: "cmd/${to}", to: "label:node"}`
 	rowRover     = `{from: "label:rover", topic: "rover/${from}", to: base}`
@@ -46,13 +47,13 @@ const retainedTopics = 16
 // newPlan makes the plan of a soak.
 func newPlan(crashAfter int) *plan {
 	p := &plan{crashAfter: crashAfter, table: []string{
-		rowLine, rowMeter, rowTelemetry, rowTask, rowCommand, rowRover, rowREST, rowWill,
+		rowLine, rowMeter, rowTelemetry, rowSale, rowTask, rowCommand, rowRover, rowREST, rowWill,
 		rowState, rowVisitor, rowWork, rowDone, rowPin, rowClimate, rowSlow1, rowSlow0,
 	}}
 	for _, kind := range []struct {
 		label string
 		n     int
-	}{{"press", 4}, {"meter", 2}, {"sensor", 4}, {"node", 4}, {"rover", 3}, {"mortal", 2}, {"lamp", 4}} {
+	}{{"press", 4}, {"meter", 2}, {"sensor", 4}, {"till", 2}, {"office", 1}, {"node", 4}, {"rover", 3}, {"mortal", 2}, {"lamp", 4}} {
 		for i := range kind.n {
 			p.things = append(p.things, thing{fmt.Sprintf("%s-%d", kind.label, i), []string{kind.label}})
 		}

@@ -12,8 +12,9 @@
 // A Service is safe for concurrent use. Requests are served one after another
 // inside the group transactions of the database, in the order in which they
 // came, and what is remembered of them between (hot.go, hand) belongs to the
-// writer's goroutine; what they answer leaves, in the same order and after the commit, from
-// the one goroutine of Service.Run.
+// writer's goroutine. An update may be merged before its turn, by who brings it (ahead.go):
+// that counts if the document is still the same then. What they answer leaves, in the same
+// order and after the commit, from the one goroutine of Service.Run.
 //
 // Sources of the rules are cited as "AWS: page" (AWS IoT Core Developer Guide),
 // "capture" (an answer recorded from the live service) or "Greengrass" (AWS's

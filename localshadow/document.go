@@ -68,8 +68,8 @@ var ErrDamaged = errors.New("the stored shadow cannot be read")
 // results and the answers, or a *Rejection when the document stays as it was, or
 // another error when the document is damaged.
 func Update(old Document, payload string, now time.Time, lim Limits) (Document, Answer, error) {
-	w := works.Get().(*work)
-	defer works.Put(w)
+	w := recent.take(&old)
+	defer recent.put(w)
 	return w.update(old, payload, now.Unix(), &lim)
 }
 
@@ -137,13 +137,17 @@ const (
 // begin makes the work ready for an update of a document, and tells whether the tree
 // has it.
 func (w *work) begin(d *Document) (loaded bool) {
-	if w.knows && len(w.nodes) < staleNodes && len(w.src) < staleBytes+8*d.Size() &&
-		w.has.Desired == d.Desired && w.has.Reported == d.Reported && w.has.times == d.times {
+	if w.holds(d) && len(w.nodes) < staleNodes && len(w.src) < staleBytes+8*d.Size() {
 		w.clear()
 		return true
 	}
 	w.reset()
 	return false
+}
+
+// holds tells whether the tree has a document.
+func (w *work) holds(d *Document) bool {
+	return w.knows && w.has.Desired == d.Desired && w.has.Reported == d.Reported && w.has.times == d.times
 }
 
 // load parses the sections of a document.

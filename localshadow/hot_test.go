@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"greengate/core/sqlite"
+	"greengate/localshadow"
 )
 
 // A group that is undone in the middle runs again from what is on disk, and not from what
@@ -96,5 +97,29 @@ func TestManyHotShadows(t *testing.T) {
 		if g, w := fmt.Sprint(got), fmt.Sprint(want[i]); g != w {
 			t.Errorf("%d has %s, want %s", i, g, w)
 		}
+	}
+}
+
+// An update is merged before its turn, into the document of that moment: if that is
+// another one when its turn comes, it is merged anew.
+func TestMergedAheadOfItsTurn(t *testing.T) {
+	st := openStation(t)
+	st.tell(updateTopic("a"), desired("first", 1))
+	hold := st.hold()
+	edited := make(chan error, 1)
+	st.Transact("a", "", func(*sqlite.Tx, localshadow.Document) (localshadow.Edit, error) {
+		return localshadow.Edit{Patch: desired("second", 2), Source: cloud}, nil
+	}, func(_ localshadow.Change, _ bool, err error) { edited <- err })
+	settled := make(chan error, 1)
+	if err := st.Deliver(updateTopic("a"), []byte(desired("third", 3)), device, func(err error) { settled <- err }); err != nil {
+		t.Fatal(err)
+	}
+	close(hold)
+	if err := errors.Join(<-edited, <-settled); err != nil {
+		t.Fatal(err)
+	}
+	st.take()
+	if got := st.tell(updateTopic("a"), desired("fourth", 4)); !strings.Contains(got, `{"desired":{"first":1,"second":2,"third":3,"fourth":4}}`) {
+		t.Errorf("afterwards: %s", got)
 	}
 }

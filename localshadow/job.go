@@ -25,6 +25,7 @@ type job struct {
 	refused     bool // before it came to the store: rejection says why
 	throttled   bool // it was never admitted
 
+	ahead     *ahead // what was made of it before its turn; nil: nothing
 	answer    Answer
 	rejection *Rejection
 	change    *Change
@@ -86,7 +87,7 @@ func (j *job) try(tx *sqlite.Tx) error {
 		j.answer.Accepted, err = Get(old, j.payload, Subject(j.thing, j.name), now, lim)
 		return err
 	case OpUpdate:
-		d, j.answer, err = j.s.hot.work.update(old, j.payload, now.Unix(), &lim)
+		d, err = j.update(old)
 	case OpDelete:
 		d, j.answer.Accepted, err = Delete(old, j.payload, Subject(j.thing, j.name), now, lim)
 	}
@@ -186,7 +187,7 @@ func (j *job) served(err error) {
 		j.s.out <- j // its bytes are bounded by Bounds.Edits
 		return
 	}
-	n := int64(j.answer.held())
+	n := int64(j.answer.held()) - j.ahead.held()
 	j.s.pendingBytes.Add(n)
 	j.bytes += n
 	j.s.out <- j

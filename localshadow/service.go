@@ -229,6 +229,7 @@ func (s *Service) enqueue(j *job, payload []byte) error {
 	}
 	j.refused = j.rejection != nil
 	j.payload, j.bytes = string(payload), int64(len(payload))
+	s.prepare(j)
 
 	// Under the lock, so that requests are served in the order of their admission.
 	s.mu.Lock()
@@ -242,7 +243,7 @@ func (s *Service) enqueue(j *job, payload []byte) error {
 	}
 	s.pendingBytes.Add(j.bytes)
 	if err := s.o.DB.TryWrite(j.serve, j.served); err != nil {
-		s.pendingBytes.Add(-int64(len(payload)))
+		s.pendingBytes.Add(-j.bytes)
 		if errors.Is(err, sqlite.ErrQueue) {
 			return s.throttle(j)
 		}

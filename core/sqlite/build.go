@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -13,9 +14,10 @@ import (
 
 // builder makes a sound database of a copy and a damaged file.
 type builder struct {
-	r     *Recovery
-	keep  Keep
-	steps []migration
+	r        *Recovery
+	keep     Keep
+	steps    []migration
+	pageSize int // of a database that is made
 }
 
 // build makes the database to. What was read of the damaged file may turn out to be
@@ -82,10 +84,7 @@ func (b *builder) base(temp string) (*conn, error) {
 	if err := clean(temp); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(temp, nil, 0o600); err != nil {
-		return nil, err
-	}
-	return openConn(temp, migrates)
+	return openEmpty(temp, b.pageSize)
 }
 
 // fromCopy copies the copy, so that it stays as it is, and checks it.
@@ -107,7 +106,7 @@ func (b *builder) fromCopy(temp string) (*conn, error) {
 	if err := c.checkVersion(b.steps); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
-	if err := c.check(context.Background()); err != nil {
+	if err := cmp.Or(c.check(context.Background()), c.checkColumns(b.steps)); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	b.r.Copy = made.ModTime()
@@ -134,7 +133,7 @@ func (b *builder) salvage(c *conn) error {
 	if !exists(b.r.File) {
 		return nil
 	}
-	mendHeader(b.r.File, len(b.steps))
+	mendHeader(b.r.File, len(b.steps), b.damagedPage())
 	walMended := mendWAL(b.r.File + "-wal")
 	from, err := openDamaged(b.r.File)
 	if err != nil {
@@ -157,12 +156,43 @@ func (b *builder) salvage(c *conn) error {
 	return err
 }
 
-const pageSize = 4096 // SQLite's default, which we leave
+// damagedPage is how large the pages of the damaged file are, by what can be read of it,
+// of its WAL, or of its copy, which has the same.
+func (b *builder) damagedPage() int {
+	for _, place := range []struct {
+		file string
+		at   int64
+		size int
+	}{{b.r.File, 16, 2}, {b.r.File + "-wal", 8, 4}, {copyOf(b.r.File), 16, 2}} {
+		if n := numberAt(place.file, place.at, place.size); n == defaultPage || n == b.pageSize {
+			return n
+		}
+	}
+	return b.pageSize
+}
+
+// numberAt is a big-endian number in a file, 0 if it cannot be read.
+func numberAt(file string, at int64, size int) (n int) {
+	f, err := os.Open(file)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	data := make([]byte, size)
+	if _, err := f.ReadAt(data, at); err != nil {
+		return 0
+	}
+	for _, b := range data {
+		n = n<<8 | int(b)
+	}
+	return n
+}
 
 // mendHeader writes those bytes of the header that are the same in every database of
-// ours, if the rest of it looks like one, and the number of pages of a file that was
-// cut: SQLite would read nothing. What cannot be written stays, and is not read.
-func mendHeader(file string, versions int) {
+// ours with pages of that size, if the rest of it looks like one, and the number of pages
+// of a file that was cut: SQLite would read nothing. What cannot be written stays, and is
+// not read.
+func mendHeader(file string, versions, pageSize int) {
 	f, err := os.OpenFile(file, os.O_RDWR, 0)
 	if err != nil {
 		return
@@ -177,12 +207,13 @@ func mendHeader(file string, versions int) {
 	if root := head[100]; root != 0x05 && root != 0x0d || version < 1 || int64(version) > int64(versions) {
 		return
 	}
-	// Pages of 4096 bytes, WAL, nothing reserved; schema format 4, UTF-8.
-	_, _ = f.WriteAt([]byte(header+"\x10\x00\x02\x02\x00\x40\x20\x20"), 0)
+	// The size of pages, WAL, nothing reserved; schema format 4, UTF-8.
+	first := binary.BigEndian.AppendUint16([]byte(header), uint16(pageSize))
+	_, _ = f.WriteAt(append(first, "\x02\x02\x00\x40\x20\x20"...), 0)
 	_, _ = f.WriteAt([]byte{0, 0, 0, 4}, 44)
 	_, _ = f.WriteAt([]byte{0, 0, 0, 1}, 56)
-	if info, err := f.Stat(); err == nil && info.Size()/pageSize < int64(binary.BigEndian.Uint32(head[28:])) {
-		_, _ = f.WriteAt(binary.BigEndian.AppendUint32(nil, uint32(info.Size()/pageSize)), 28)
+	if info, err := f.Stat(); err == nil && info.Size()/int64(pageSize) < int64(binary.BigEndian.Uint32(head[28:])) {
+		_, _ = f.WriteAt(binary.BigEndian.AppendUint32(nil, uint32(info.Size()/int64(pageSize))), 28)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"time"
 
 	sqlite3 "github.com/mattn/go-sqlite3"
@@ -17,8 +18,8 @@ const (
 	// busyTimeout is how long a statement waits for a lock of another process:
 	// a backup, or somebody's sqlite3 shell.
 	busyTimeout = 5 * time.Second
-	// pageBytes is about what a page has in the WAL: SQLite's default, with a head.
-	pageBytes = 4096 + 24
+	// defaultPage is the size of a page in bytes, where nothing else is asked for.
+	defaultPage = 4096
 	// walPages is the length of the WAL, in pages, at which a commit also moves it
 	// into the database file.
 	walPages = 1000
@@ -79,6 +80,27 @@ func openConn(file string, r role) (*conn, error) {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
+}
+
+// openEmpty makes a file and opens it as a database that has nothing but the size of its
+// pages: that can be chosen only before there is a page.
+func openEmpty(file string, pageSize int) (*conn, error) {
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		return nil, err
+	}
+	raw, err := (&sqlite3.SQLiteDriver{}).Open(uri(file, url.Values{"mode": {"rw"}, "_mutex": {"no"}}))
+	if err != nil {
+		return nil, classify(err)
+	}
+	c := &conn{raw: raw.(*sqlite3.SQLiteConn)}
+	err = c.exec(fmt.Sprintf("PRAGMA page_size=%d; PRAGMA application_id=0", pageSize)) // which writes a page
+	if err := errors.Join(err, c.close()); err != nil {
+		return nil, err
+	}
+	if n := numberAt(file, 16, 2); n != pageSize {
+		return nil, fmt.Errorf("make pages of %d bytes: SQLite makes them of %d", pageSize, n)
+	}
+	return openConn(file, migrates)
 }
 
 // uri names a file and how it is opened.

@@ -1,10 +1,14 @@
 package sqlite
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strconv"
+
+	sqlite3 "github.com/mattn/go-sqlite3"
 )
 
 // migration leads from version-1 of a schema to version.
@@ -117,6 +121,41 @@ func (c *conn) checkForeignKeys() error {
 	}
 	if text != "" {
 		return fmt.Errorf("%w: %s", ErrConstraint, text)
+	}
+	return nil
+}
+
+const columns = "SELECT t.name || '.' || c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c" +
+	" WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' ORDER BY 1"
+
+// checkColumns wants the columns of the schema's version: SQLite keeps their names as
+// text, in which a flipped bit is no damage to it.
+func (c *conn) checkColumns(steps []migration) error {
+	have, err := c.version()
+	if err != nil || len(steps) == 0 {
+		return err
+	}
+	raw, err := (&sqlite3.SQLiteDriver{}).Open(":memory:?_mutex=no")
+	if err != nil {
+		return classify(err)
+	}
+	fresh := &conn{raw: raw.(*sqlite3.SQLiteConn), stmts: make(map[string]*stmt)}
+	defer func() { _ = fresh.close() }() // it is in memory
+	if err := fresh.migrate(steps[:have]); err != nil {
+		return err
+	}
+	want, err := fresh.lines(context.Background(), columns)
+	if err != nil {
+		return err
+	}
+	got, err := c.lines(context.Background(), columns)
+	if err != nil {
+		return err
+	}
+	for _, column := range want {
+		if _, found := slices.BinarySearch(got, column); !found {
+			return fmt.Errorf("%w: the column %s is gone", ErrCorrupt, column)
+		}
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func restore(o Options, keep Keep, damage error) (*Recovery, error) {
 	}
 	defer release()
 	r := newRecovery(o.File, damage)
-	b := builder{r: r, keep: keep, steps: steps}
+	b := builder{r: r, keep: keep, steps: steps, pageSize: o.withDefaults().PageSize}
 	if err := b.build(restoredOf(o.File)); err != nil {
 		return nil, fmt.Errorf("restore the database %s (%s): %w", o.File, r.Damage, err)
 	}

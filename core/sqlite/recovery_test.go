@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -32,6 +33,9 @@ var damages = map[string]func([]byte) []byte{
 	"bit in the root":  flip(func(int) int { return 4096 }),
 	"bit in a leaf":    flip(func(size int) int { return size / 2 / 4096 * 4096 }),
 	"bit in the last":  flip(func(size int) int { return size - 4096 }),
+	"bit in a name": func(data []byte) []byte {
+		return bytes.Replace(data, []byte("(id INTEGER"), []byte("(ie INTEGER"), 1)
+	},
 }
 
 func damageFile(t testing.TB, file string, damage func([]byte) []byte) {
@@ -116,7 +120,7 @@ func TestSalvage(t *testing.T) {
 	whole := keptFile(t)
 	for name, least := range map[string]int{
 		"empty": 0, "all zero": 0, "cut in half": keptRows / 3, "cut in a page": keptRows / 3, "bit in the root": 0, "bit in page 1": 0,
-		"bit in the magic": keptRows, "bit in a leaf": keptRows - 8, "bit in the last": keptRows - 8,
+		"bit in the magic": keptRows, "bit in a name": keptRows, "bit in a leaf": keptRows - 8, "bit in the last": keptRows - 8,
 		"zero from half": keptRows / 3,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -268,7 +272,7 @@ func TestRestoreCutShort(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := builder{r: r, steps: steps}
+		b := builder{r: r, steps: steps, pageSize: defaultPage}
 		if err := b.build(restoredOf(file)); err != nil {
 			t.Fatal(err)
 		}

@@ -56,27 +56,35 @@ type salvageTable struct {
 }
 
 func (s *salvage) table(name string) (*salvageTable, error) {
-	columns, err := s.columns(name, "cid")
+	columns, err := s.to.columns("main", name, "cid")
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.columns(name, "pk")
+	key, err := s.to.columns("main", name, "pk")
 	if err != nil {
 		return nil, err
+	}
+	// A name may be what is damaged; the columns are the same ones then.
+	theirs, theirKey := columns, key
+	if c, err := s.from.columns("damaged", name, "cid"); err == nil && len(c) == len(columns) {
+		theirs = c
+	}
+	if k, err := s.from.columns("damaged", name, "pk"); err == nil && len(k) == len(key) {
+		theirKey = k
 	}
 	without, err := s.to.text("SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = " + literal(name))
 	if err != nil {
 		return nil, err
 	}
 	t := &salvageTable{salvage: s, rowid: without == "0"}
-	all := strings.Join(columns, ", ")
+	all, read := strings.Join(columns, ", "), strings.Join(theirs, ", ")
 	if t.rowid {
 		// NOT INDEXED: an index may be damaged where the table is not.
-		read := fmt.Sprintf("SELECT rowid, %s FROM damaged.%s NOT INDEXED WHERE rowid BETWEEN ? AND ? ORDER BY rowid", all, quote(name))
-		t.up, t.down = read, read+" DESC"
+		t.up = fmt.Sprintf("SELECT rowid, %s FROM damaged.%s NOT INDEXED WHERE rowid BETWEEN ? AND ? ORDER BY rowid", read, quote(name))
+		t.down = t.up + " DESC"
 	} else {
-		read := fmt.Sprintf("SELECT 0, %s FROM damaged.%s ORDER BY ", all, quote(name))
-		t.up, t.down = read+strings.Join(key, ", "), read+strings.Join(key, " DESC, ")+" DESC"
+		t.up = fmt.Sprintf("SELECT 0, %s FROM damaged.%s ORDER BY ", read, quote(name))
+		t.up, t.down = t.up+strings.Join(theirKey, ", "), t.up+strings.Join(theirKey, " DESC, ")+" DESC"
 	}
 	places := strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ")
 	if newer := s.newer[name]; newer != "" {
@@ -93,12 +101,12 @@ func (s *salvage) table(name string) (*salvageTable, error) {
 }
 
 // columns are the names of the columns, quoted, or those of the primary key.
-func (s *salvage) columns(table, order string) ([]string, error) {
-	sql := "SELECT name FROM pragma_table_info(" + literal(table) + ")"
+func (c *conn) columns(schema, table, order string) ([]string, error) {
+	sql := "SELECT name FROM pragma_table_info(" + literal(table) + ", " + literal(schema) + ")"
 	if order == "pk" {
 		sql += " WHERE pk > 0"
 	}
-	names, err := s.to.lines(context.Background(), sql+" ORDER BY "+order)
+	names, err := c.lines(context.Background(), sql+" ORDER BY "+order)
 	for i := range names {
 		names[i] = quote(names[i])
 	}

@@ -63,6 +63,11 @@ type Options struct {
 	// Readers is the largest number of Views at a time; 0 is 2. The connection
 	// of each is opened when it is first needed and may hold 2 MiB of cache.
 	Readers int
+	// PageSize is that of a database that is made, in bytes: a power of two from 512 to
+	// 32768; 0 is 4096. One that is there keeps its own. A commit writes whole pages: of
+	// 1 KiB they cost the disk two thirds of what those of 4 KiB do, where a commit brings
+	// a row or two, and a third more of the processor where it brings hundreds.
+	PageSize int
 	// MaxBytes bounds the database file, not the WAL beside it (MaxWAL). What would need more fails with ErrFull. 0: the disk is the bound.
 	MaxBytes int64
 	// MaxWAL is the length of the WAL in bytes at which a commit also moves it into the
@@ -85,6 +90,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Readers <= 0 {
 		o.Readers = 2
+	}
+	if o.PageSize <= 0 {
+		o.PageSize = defaultPage
 	}
 	if o.CheckLimit <= 0 {
 		o.CheckLimit = 64 << 20
@@ -169,7 +177,7 @@ func (db *DB) open() (err error) {
 		return err
 	}
 	if !found.exists {
-		if err := create(db.o.File, steps); err != nil {
+		if err := create(db.o.File, db.o.PageSize, steps); err != nil {
 			return err
 		}
 		db.created = true

@@ -60,13 +60,22 @@ func (s *Server) accept(ctx, hard context.Context, l net.Listener) {
 			pause = 0
 			s.log.Info("accepts discovery connections again", "address", l.Addr().String())
 		}
+		shake, ok := s.o.Handshakes.Begin(conn)
+		if !ok {
+			conn.Close()
+			<-slots
+			s.stats.refuse(refusal{reason: reasonTooOften, remote: conn.RemoteAddr().String(), err: errTooOften})
+			continue
+		}
 		one, ok := s.newcomers.enter(conn, slots, s.limits.newcomers)
 		if !ok {
+			shake.Void()
 			conn.Close()
 			<-slots
 			s.stats.refuse(refusal{reason: reasonTooMany, remote: conn.RemoteAddr().String(), err: errTooMany})
 			continue
 		}
+		one.shake = shake
 		conns.Go(func() {
 			defer func() { <-slots }()
 			defer one.leave()
@@ -115,10 +124,21 @@ func (s *Server) serve(ctx, hard context.Context, one *newcomer, roomy func() bo
 	raw.SetDeadline(time.Time{})
 	if speaksMQTT(conn.ConnectionState().NegotiatedProtocol) {
 		one.leave() // from here on it is the broker that waits, and counts
+		one.shake.Void()
 		go s.o.MQTT(conn)
 		return
 	}
-	s.converse(ctx, hard, conn, one.leave, roomy)
+	asked := func() {
+		one.leave()
+		if one.shake == nil {
+			return
+		}
+		if thing, err := s.o.Identities.Identify(conn.ConnectionState().PeerCertificates); err == nil {
+			one.shake.Known(thing)
+		}
+		one.shake = nil
+	}
+	s.converse(ctx, hard, conn, asked, roomy)
 }
 
 // refuseHandshake records why there is no connection. Who speaks HTTP without

@@ -83,7 +83,9 @@ func (s *Server) converse(ctx, hard context.Context, conn *tls.Conn, asked func(
 			s.stats.refuse(refusal{reason: reasonBadRequest, remote: conn.RemoteAddr().String(), err: bad})
 			writeError(w, bad.status, bad.message)
 			w.closes = true
-			r = &http.Request{Method: http.MethodGet, Body: http.NoBody}
+			if r == nil { // its method is not known, either
+				r = &http.Request{Method: http.MethodGet}
+			}
 		case err != nil:
 			s.lost(conn, err)
 			return
@@ -104,7 +106,8 @@ func (s *Server) converse(ctx, hard context.Context, conn *tls.Conn, asked func(
 }
 
 // read returns the next request. It waits for its first byte until wait is over
-// or ctx ends. An error is a *badRequest when it deserves an answer.
+// or ctx ends. An error is a *badRequest when it deserves an answer; the request comes
+// with it as far as it could be read.
 func (c *conversation) read(ctx context.Context, wait time.Duration) (*http.Request, error) {
 	// The buffer may take that much of the body along with the head.
 	c.tap.left = c.s.limits.headSize + int64(c.in.Size())
@@ -130,9 +133,9 @@ func (c *conversation) read(ctx context.Context, wait time.Duration) (*http.Requ
 	case err != nil:
 		return nil, &badRequest{http.StatusBadRequest, "the request is malformed: " + err.Error()}
 	case r.ProtoMajor != 1:
-		return nil, &badRequest{http.StatusHTTPVersionNotSupported, "this is HTTP/1.1, not " + r.Proto}
+		return r, &badRequest{http.StatusHTTPVersionNotSupported, "this is HTTP/1.1, not " + r.Proto}
 	case r.ProtoAtLeast(1, 1) && r.Host == "":
-		return nil, &badRequest{http.StatusBadRequest, "the request has no Host header"}
+		return r, &badRequest{http.StatusBadRequest, "the request has no Host header"}
 	}
 	c.tap.left = math.MaxInt64
 	c.conn.SetDeadline(time.Now().Add(c.s.limits.body)) // to write, too: reading the body may ask for it

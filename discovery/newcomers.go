@@ -6,7 +6,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"greengate/core/pki"
 )
+
+var errTooOften = errors.New("too many handshakes of this address led to nothing")
 
 var errTooMany = errors.New("too many connections of this address have not asked for anything yet")
 
@@ -24,9 +28,10 @@ type newcomers struct {
 type newcomer struct {
 	conn   net.Conn
 	since  time.Time
-	places chan struct{} // of its listener
-	ousted atomic.Bool   // it was closed to make room
-	leave  func()        // makes it a newcomer no more; any goroutine may call it, more than once
+	places chan struct{}  // of its listener
+	shake  *pki.Handshake // belongs to the goroutine that serves it
+	ousted atomic.Bool    // it was closed to make room
+	leave  func()         // makes it a newcomer no more; any goroutine may call it, more than once
 }
 
 func newNewcomers() *newcomers {

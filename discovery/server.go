@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"greengate/core/pki"
 )
 
 // Identifier tells things by their certificates.
@@ -25,7 +27,7 @@ type Identifier interface {
 	Used(thing string, cert *x509.Certificate)
 }
 
-// Options is what a Server is made of. All fields but MQTTAddrs and Data are
+// Options is what a Server is made of. All fields but MQTTAddrs, Data, Handshakes and MaxConns are
 // needed.
 type Options struct {
 	Config     Config
@@ -50,6 +52,13 @@ type Options struct {
 	// 404. Its requests come from known things only (ThingFrom). What it writes
 	// is kept in memory and goes out when it returns.
 	Data http.Handler
+
+	// Handshakes bounds what clients cost before they are known; optional.
+	Handshakes *pki.Handshakes
+
+	// MaxConns bounds the connections of each listener that are not MQTT, which take a
+	// descriptor each; optional, and at most 256.
+	MaxConns int
 
 	Log *slog.Logger
 }
@@ -108,7 +117,11 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("discovery cannot advertise the MQTT port %d (1 to 65535)", o.MQTTPort)
 	}
 	log := o.Log.With("component", "discovery")
-	s := &Server{o: o, limits: defaultLimits, tls: serverTLS(o.TLS), stats: newTally(log), newcomers: newNewcomers(), log: log}
+	bounds := defaultLimits
+	if o.MaxConns > 0 {
+		bounds.conns = min(bounds.conns, o.MaxConns)
+	}
+	s := &Server{o: o, limits: bounds, tls: serverTLS(o.TLS), stats: newTally(log), newcomers: newNewcomers(), log: log}
 	s.announcer = newAnnouncer(announcement{group: o.Group, core: o.CoreARN}, log)
 	s.Update(o.Config)
 	return s, nil

@@ -47,6 +47,9 @@ type Server struct {
 	reporters []Reporter
 	listener  net.Listener
 	release   func() // of the listener's short path
+	bounds    bounds
+	asks      func(net.Conn) (asker, bool) // who opened a connection
+	tally     tally                        // of what was turned away
 }
 
 // grace is how long an answer under way may take when the daemon stops.
@@ -54,7 +57,8 @@ const grace = 2 * time.Second
 
 // New returns a server that will listen on the socket file. It opens nothing.
 func New(socket string, log *slog.Logger) *Server {
-	s := &Server{socket: socket, log: log.With("component", "admin"), mux: http.NewServeMux()}
+	s := &Server{socket: socket, log: log.With("component", "admin"), mux: http.NewServeMux(), bounds: socketBounds, asks: askerOf}
+	s.tally.counts = map[string]uint64{}
 	s.mux.HandleFunc("GET /v1/status", s.status)
 	return s
 }
@@ -64,6 +68,12 @@ func (s *Server) Register(r Reporter) { s.reporters = append(s.reporters, r) }
 
 // Handle serves requests that match pattern (net/http's form) with h.
 func (s *Server) Handle(pattern string, h http.Handler) { s.mux.Handle(pattern, h) }
+
+// Refused counts the connections and requests that were turned away, by reason.
+func (s *Server) Refused() map[string]uint64 { return s.tally.all() }
+
+// ServeHTTP answers a request as the socket does.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
 // Listen opens the socket, mode 0660, and replaces one that a dead daemon left
 // behind. The error is ErrRunning when a live one answers there. The socket of
@@ -143,15 +153,18 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	defer s.release()
 	server := &http.Server{
-		Handler:           s.mux,
-		ReadHeaderTimeout: 10 * time.Second,
+		Handler:           s.timed(s),
+		ReadHeaderTimeout: s.bounds.head,
+		IdleTimeout:       s.bounds.idle,
+		MaxHeaderBytes:    mostSocketHeader,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		// A watch ends when the daemon does, not when its reader goes.
 		BaseContext: func(net.Listener) context.Context { return ctx },
-		ConnContext: withAsker,
+		ConnContext: inSocket,
 	}
+	bounded := &boundedSocket{Listener: s.listener, bounds: s.bounds, tally: &s.tally, log: s.log, asks: s.asks}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(s.listener) }()
+	go func() { failed <- server.Serve(bounded) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve control socket: %w", err)

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,25 +10,32 @@ import (
 
 type askerKey struct{}
 
-// withAsker keeps with a connection of the control socket which process asks there, as the
-// kernel tells it.
-func withAsker(ctx context.Context, nc net.Conn) context.Context {
+// asker is a process that asks at the control socket.
+type asker struct {
+	uid uint32
+	pid int32
+}
+
+func (a asker) String() string { return fmt.Sprintf("uid %d, pid %d", a.uid, a.pid) }
+
+// askerOf says who opened a connection of the control socket, as the kernel tells it.
+func askerOf(nc net.Conn) (asker, bool) {
 	unixConn, ok := nc.(*net.UnixConn)
 	if !ok {
-		return ctx
+		return asker{}, false
 	}
 	raw, err := unixConn.SyscallConn()
 	if err != nil {
-		return ctx
+		return asker{}, false
 	}
 	var cred *unix.Ucred
 	_ = raw.Control(func(fd uintptr) {
 		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	})
 	if err != nil || cred == nil {
-		return ctx
+		return asker{}, false
 	}
-	return context.WithValue(ctx, askerKey{}, fmt.Sprintf("uid %d, pid %d", cred.Uid, cred.Pid))
+	return asker{cred.Uid, cred.Pid}, true
 }
 
 // Asker says who sent a request: the user and the process at the control socket, the

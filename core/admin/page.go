@@ -50,7 +50,10 @@ type PageOptions struct {
 	Token string
 	// Watch attaches the page to the live messages, while somebody looks.
 	Watch Subscribe
-	Log   *slog.Logger
+	// MaxConns bounds the connections, which take a descriptor each; optional, and at
+	// most 128.
+	MaxConns int
+	Log      *slog.Logger
 }
 
 // Bounds of what strangers may take. What they meet there is counted.
@@ -203,7 +206,11 @@ func (p *Page) server(ctx context.Context) *http.Server {
 type connKey struct{}
 
 func (p *Page) serve(s *http.Server, l net.Listener) error {
-	bounded := &boundedListener{Listener: l, room: make(chan struct{}, mostConnections), count: p.tally.count}
+	most := mostConnections
+	if p.o.MaxConns > 0 {
+		most = min(most, p.o.MaxConns)
+	}
+	bounded := &boundedListener{Listener: l, room: make(chan struct{}, most), count: p.tally.count}
 	if p.plain {
 		return s.Serve(bounded)
 	}

@@ -47,14 +47,14 @@ func (c *conn) append(a answer) {
 		return
 	}
 	if a.receipt != nil && a.receipt.Failed() {
+		if a.kind == typePubrec {
+			go c.sess.unreceive(a.id) // s.mu comes before mu
+		}
 		if !c.v5 {
 			go c.cut(quotaExceeded) // it takes mu
 			return
 		}
 		a.reason = quotaExceeded
-		if a.kind == typePubrec {
-			go c.sess.release(a.id) // an error in PUBREC ends the flow; s.mu comes before mu
-		}
 	}
 	c.appendAck(a.kind, a.id, a.reason)
 }

@@ -15,9 +15,20 @@ const maxPending = 1280
 // many, the address that has the most makes room for the others, so that who opens
 // connection after connection and is silent on each keeps nobody out but itself.
 type arrivals struct {
+	max int
+
 	mu  sync.Mutex
 	all int
 	of  map[string][]*conn // by IP address, the oldest first; none is empty
+}
+
+// pendingOf leaves half of the connections that a broker may have, if that is bounded, to
+// those who have sent their CONNECT.
+func pendingOf(maxConns int) int {
+	if maxConns == 0 {
+		return maxPending
+	}
+	return min(maxPending, max(1, maxConns/2))
 }
 
 // enter takes a place for c, until leave. Of another connection that gave up its place
@@ -27,7 +38,7 @@ func (a *arrivals) enter(c *conn) (ousted *conn, ok bool) {
 	host := hostOf(c.RemoteAddr())
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.all >= maxPending {
+	if a.all >= a.max {
 		most := host
 		for h, conns := range a.of {
 			if len(conns) > len(a.of[most]) {

@@ -14,6 +14,7 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 
 	"greengate/core/message"
+	"greengate/core/pki"
 	"greengate/core/router"
 	"greengate/core/sqlite"
 )
@@ -40,6 +41,17 @@ type Options struct {
 	// DB keeps sessions and retained messages over a restart; nil: memory only.
 	// It was opened with Migrations, and runs longer than the broker.
 	DB *sqlite.DB
+	// Handshakes bounds what clients cost before they are known; nil: no bound.
+	Handshakes *pki.Handshakes
+	// MaxConns bounds the connections of clients, which take a descriptor each; more
+	// are closed as they come. At most half of them have not sent their CONNECT. 0: no
+	// bound.
+	MaxConns int
+	// Memory is what the process may have, in bytes; 0: no limit. Then at most a quarter
+	// of it waits for devices, and an eighth of it is retained.
+	Memory int64
+	// Believed tells whether the clock of the machine can be right; nil: always.
+	Believed func() bool
 }
 
 // Broker is the local MQTT broker.
@@ -50,6 +62,7 @@ type Broker struct {
 	tls        *tls.Config
 	log        *slog.Logger
 	feeds      func(thing, filter string) bool
+	believed   func() bool // nil: always
 	strict     atomic.Bool
 
 	mochi    *mqtt.Server
@@ -57,6 +70,7 @@ type Broker struct {
 	subs     subscriptions
 	retained retained
 	queued   atomic.Int64 // bytes that wait in all queues
+	most     int64        // of them
 	stopping atomic.Bool
 	refusals refusals
 	store    *store
@@ -65,10 +79,13 @@ type Broker struct {
 	listeners []net.Listener
 	open      sync.WaitGroup // connections, until their end is through
 	arrivals  arrivals
+	shakes    *pki.Handshakes
+	maxConns  int
 
 	mu       sync.Mutex
 	sessions map[string]*session // by thing
 	conns    map[*conn]struct{}  // all, from the handshake on
+	toldFull time.Time           // when the log last heard that there are maxConns
 }
 
 // New makes a broker, with the sessions and retained messages that a former
@@ -82,7 +99,11 @@ func New(o Options) (*Broker, error) {
 		tls:        o.TLS,
 		log:        o.Log.With("component", "broker"),
 		feeds:      o.Feeds,
-		arrivals:   arrivals{of: map[string][]*conn{}},
+		shakes:     o.Handshakes,
+		arrivals:   arrivals{max: pendingOf(o.MaxConns), of: map[string][]*conn{}},
+		maxConns:   o.MaxConns,
+		believed:   o.Believed,
+		most:       share(maxAllQueued, o.Memory/4),
 		sessions:   map[string]*session{},
 		conns:      map[*conn]struct{}{},
 	}
@@ -101,10 +122,13 @@ func New(o Options) (*Broker, error) {
 	if err := b.mochi.AddHook(&hook{b: b}, nil); err != nil {
 		return nil, err
 	}
-	b.store = newStore(o.DB, b.log)
+	if b.store = newStore(o.DB, b.log); b.store != nil {
+		b.store.port = b.router.Port(message.Endpoint{})
+	}
 	if err := b.load(); err != nil {
 		return nil, fmt.Errorf("read the sessions: %w", err)
 	}
+	b.retained.most = int(share(maxRetainedBytes, o.Memory/8)) // what was kept stays
 	b.router.Register(message.Device, b)
 	return b, nil
 }

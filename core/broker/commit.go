@@ -65,6 +65,9 @@ func (st *store) settle(ops []op, err error) bool {
 		if o.done != nil && !(o.safe && errors.Is(err, sqlite.ErrClosed)) {
 			o.done()
 		}
+		if o.passed != nil {
+			o.passed()
+		}
 		if o.undoes || o.ends {
 			st.retryAt = time.Time{} // there is room
 		}
@@ -99,7 +102,10 @@ func (st *store) note() {
 
 // Faults says what a person has to look at; nothing when all is well.
 func (b *Broker) Faults() []string {
-	st := b.store
+	return append(b.store.faults(), b.crowding()...)
+}
+
+func (st *store) faults() []string {
 	if st == nil {
 		return nil
 	}

@@ -30,8 +30,13 @@ func TestOutlast(t *testing.T) {
 		change("delete", key{n: 2}, false, true),
 		change("retained 2", key{topic: "t"}, true, false),
 		change("waits", key{n: 3}, true, false),
+		altering(change("alter what is written", key{n: 4}, false, false)),
+		change("delete 4", key{n: 4}, false, true),
+		change("insert 5", key{n: 5}, true, false),
+		altering(change("alter 5", key{n: 5}, false, false)),
+		change("delete 5", key{n: 5}, true, true),
 	})
-	if lost != 0 || len(freed) != 1 {
+	if lost != 0 || len(freed) != 3 {
 		t.Errorf("%d lost, %d freed", lost, len(freed))
 	}
 	for _, f := range freed {
@@ -43,12 +48,17 @@ func TestOutlast(t *testing.T) {
 			o.done()
 		}
 	}
-	if want := []string{"old delete", "session", "retained 2", "waits"}; !slices.Equal(ran, want) {
+	if want := []string{"old delete", "session", "retained 2", "waits", "delete 4"}; !slices.Equal(ran, want) {
 		t.Errorf("ran %q, want %q", ran, want)
 	}
-	if want := []string{"insert", "retained 1", "retained 2", "waits"}; !slices.Equal(told, want) {
+	if want := []string{"insert", "insert 5", "delete 5", "retained 1", "retained 2", "waits"}; !slices.Equal(told, want) {
 		t.Errorf("told %q, want %q", told, want)
 	}
+}
+
+func altering(o op) op {
+	o.alters = true
+	return o
 }
 
 func TestOutlastIsBounded(t *testing.T) {

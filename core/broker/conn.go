@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"greengate/core/message"
+	"greengate/core/pki"
 	"greengate/core/router"
 )
 
@@ -38,6 +39,7 @@ type conn struct {
 	// Owned by the goroutine that reads.
 	in       input
 	head     connect
+	shake    *pki.Handshake // that is counted; nil: none
 	attached bool
 	normal   bool // DISCONNECT 0x00 was seen: no will
 	port     *router.Port

@@ -66,13 +66,15 @@ func (s *session) deliver(d *router.Delivery, h *handle, hop *router.Hop) (route
 	if c != nil && !c.fits(d.Message, h, min(d.QoS, h.qos)) {
 		return router.Dropped, tooLarge // [MQTT-3.1.2-25]
 	}
-	now := c != nil && s.queue.len() == 0 && s.window.again == s.window.tail && s.window.len() < c.sendMax && c.room()
+	exact := min(d.QoS, h.qos) == 2 && s.b.store != nil && s.persistent()
+	now := c != nil && !exact && s.queue.len() == 0 && s.window.again == s.window.tail && s.window.takes(s.next, c.sendMax) && c.room()
 	size := sizeOf(d.Message)
-	if !now && (s.queue.len() >= maxQueued || s.queue.bytes+size > maxQueuedBytes || s.b.queued.Load()+int64(size) > maxAllQueued) {
+	if !now && (s.queue.len() >= maxQueued || s.queue.bytes+size > maxQueuedBytes || s.b.queued.Load()+int64(size) > s.b.most) {
 		return router.Dropped, queueFull
 	}
 	p := s.keep(d)
-	p.cell, p.h, p.table, p.qos = cell, h, table, min(d.QoS, h.qos)
+	p.cell, p.h, p.table, p.qos, p.place, p.barred = cell, h, table, min(d.QoS, h.qos), s.next, exact
+	s.next++
 	cell.Queue()
 	// A client that is there and keeps up has its messages acknowledged before
 	// they need the disk.
@@ -94,7 +96,7 @@ func (h *handle) flag(m *message.Message) bool { return h.retained || h.asPublis
 // caller holds mu and has seen that there is room.
 func (s *session) transmit(c *conn, p *pending, d *router.Delivery) {
 	p.state = sent
-	o := outgoing{id: s.window.push(p), qos: p.qos, retain: p.h.flag(p.msg), subIDs: p.h.subIDs}
+	o := outgoing{id: s.window.push(p), qos: p.qos, retain: p.h.flag(p.msg), dup: p.again, subIDs: p.h.subIDs}
 	c.send(p.msg, &o, d, 0)
 	at(pointSent)
 }
@@ -111,8 +113,12 @@ func (s *session) pump(c *conn, d *router.Delivery) {
 	if w.again < w.tail {
 		return
 	}
-	for s.queue.len() > 0 && w.len() < c.sendMax && c.room() {
-		p := s.take()
+	for s.queue.len() > 0 {
+		p := s.queue.first()
+		if _, owed := s.owed[idOf(p.place)]; owed || p.barred || !w.takes(p.place, c.sendMax) || !c.room() {
+			return
+		}
+		s.take()
 		if v, why := s.judge(p, c); v != 0 {
 			s.lose(p, v, why)
 			continue
@@ -145,11 +151,10 @@ func (s *session) allowed(p *pending) bool {
 		return true
 	}
 	p.table = table
-	_, ok := s.b.router.Judge(p.msg.Source, p.msg.Topic, message.DeviceEndpoint(s.thing))
-	return ok
+	return s.b.router.Stands(p.msg.Source, p.msg.Topic, message.DeviceEndpoint(s.thing))
 }
 
-// rejudge drops what waits under rows that a reload took away. When it returns,
+// rejudge drops what no row leads to the device any more. When it returns,
 // no publisher is between a judgement by an older table and the out buffer.
 func (s *session) rejudge() {
 	s.mu.Lock()
@@ -174,6 +179,9 @@ func (s *session) rejudge() {
 // waits, as far as the receive maximum of the new one goes [MQTT-4.4.0-1,
 // -3.3.4-9]. The caller holds mu.
 func (s *session) resume(c *conn, d *router.Delivery) {
+	for _, id := range s.owedIDs() {
+		c.ack(typePubrel, id, success, d)
+	}
 	s.window.each(func(id uint16, p *pending) {
 		if p.state == released {
 			c.ack(typePubrel, id, success, d) // no quota for these [MQTT-3.3.4-10]
@@ -210,6 +218,10 @@ func (s *session) acked(c *conn, kind byte, id uint16, reason code, d *router.De
 	if s.conn != c {
 		return // taken over: the acknowledgement belongs to a connection of the past
 	}
+	if kind == typePubcomp && s.paid(id) {
+		s.pump(c, d)
+		return
+	}
 	p := s.window.get(id)
 	if p == nil || (p.qos == 2) != (kind == typePubcomp) || kind == typePubcomp && p.state != released {
 		return // an acknowledgement of nothing changes nothing
@@ -225,8 +237,8 @@ func (s *session) acked(c *conn, kind byte, id uint16, reason code, d *router.De
 }
 
 // recorded takes a PUBREC: the client has the message, and may give it to its
-// application only when it gets PUBREL. So it stays safe until PUBCOMP: a gateway that
-// dies before knows nothing of the flow any more, and has to send it again.
+// application only when it gets PUBREL. So PUBREL comes again until its PUBCOMP, over a
+// restart too.
 func (s *session) recorded(c *conn, id uint16, reason code, d *router.Delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -234,7 +246,9 @@ func (s *session) recorded(c *conn, id uint16, reason code, d *router.Delivery) 
 		return
 	}
 	p := s.window.get(id)
+	_, owed := s.owed[id]
 	switch {
+	case owed: // as below
 	case p == nil || p.qos != 2:
 		c.ack(typePubrel, id, packetIDNotFound, d)
 		return
@@ -246,7 +260,13 @@ func (s *session) recorded(c *conn, id uint16, reason code, d *router.Delivery) 
 	case p.state == sent:
 		at(pointRecorded)
 		s.settle(p, router.Delivered, "")
+		if p.disk == written {
+			s.record(p, id)
+			return
+		}
 		p.state = released
+	case p.state == recorded:
+		return // PUBREL follows
 	}
 	c.ack(typePubrel, id, success, d)
 }

@@ -5,3 +5,14 @@ package broker
 func OnFailpoint(f func(name string)) {
 	reached = func(p failpoint) { f(string(p)) }
 }
+
+// NewSocket puts the socket that the broker uses under TLS around a connection.
+var NewSocket = newSocket
+
+// Connections is the number of connections, from before their handshake until all that
+// they began is over.
+func (b *Broker) Connections() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.conns)
+}

@@ -9,6 +9,7 @@ const (
 	pointRestored     failpoint = "restored"     // a start has put one message back, or off
 	pointRemembered   failpoint = "remembered"   // a session or a subscription is in memory, not on disk
 	pointAccepted     failpoint = "accepted"     // so is a message for a session
+	pointReceived     failpoint = "received"     // so is the id of a QoS 2 message of a client
 	pointRetained     failpoint = "retained"     // so is a retained one
 	pointWritten      failpoint = "written"      // a list of changes is written, not committed
 	pointCommitted    failpoint = "committed"    // it is on disk, and nobody is told
@@ -16,6 +17,7 @@ const (
 	pointSent         failpoint = "sent"         // a message is in the window and the out buffer
 	pointOut          failpoint = "out"          // the network has what was in an out buffer
 	pointRecorded     failpoint = "recorded"     // a client's PUBREC has come
+	pointReleased     failpoint = "released"     // a client's PUBREL has come, the row of the id is there
 	pointAcknowledged failpoint = "acknowledged" // a client's PUBACK or PUBCOMP has come, the row is there
 	pointForgotten    failpoint = "forgotten"    // the row of a message goes with the next list
 	pointJudged       failpoint = "judged"       // a reload has judged one message that waits

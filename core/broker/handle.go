@@ -95,19 +95,12 @@ func (c *conn) publish(first byte, body []byte) error {
 		c.b.log.Debug("publish refused", "thing", c.thing, "err", err)
 		return topicNameInvalid
 	}
-	if p.qos == 2 {
-		repeated, err := c.sess.receive(p.id)
-		if err != nil {
-			return err
-		}
-		if repeated {
-			c.answer(typePubrec, p.id, success, nil)
-			return nil
-		}
-	}
 	m := &c.msg
 	*m = message.Message{Topic: way.Topic, Payload: p.payload, QoS: p.qos, Retain: p.retain, Expires: p.expires, Properties: p.props}
 	m.Source = message.DeviceEndpoint(c.thing)
+	if p.qos == 2 {
+		return c.receive(p, m, way)
+	}
 	receipt := c.b.publish(c.port, m, way)
 	if p.qos > 0 {
 		c.acknowledge(p, way.Allowed, receipt)
@@ -163,7 +156,7 @@ func (c *conn) acknowledge(p *publish, allowed bool, receipt *router.Receipt) {
 	if !allowed && c.v5 {
 		reason = notAuthorized
 		if p.qos == 2 {
-			c.sess.release(p.id) // an error in PUBREC ends the flow [MQTT-4.3.3]
+			c.sess.unreceive(p.id)
 		}
 	}
 	c.answer(kind, p.id, reason, receipt)
@@ -180,42 +173,11 @@ func (c *conn) acknowledged(kind byte, body []byte) error {
 	case typePubrec:
 		c.sess.recorded(c, id, reason, d)
 	case typePubrel:
-		answer := success
-		if !c.sess.release(id) {
-			answer = packetIDNotFound
-		}
-		c.ack(typePubcomp, id, answer, d)
+		c.released(id, d)
 	default:
 		c.sess.acked(c, kind, id, reason, d)
 	}
 	return nil
-}
-
-// receive notes the id of a QoS 2 publish, and tells whether it is one that
-// was routed already [MQTT-4.3.3-10].
-func (s *session) receive(id uint16) (repeated bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, repeated = s.received[id]; repeated {
-		return true, nil
-	}
-	if len(s.received) >= receiveMax {
-		return false, receiveMaxExceeded
-	}
-	if s.received == nil {
-		s.received = map[uint16]struct{}{}
-	}
-	s.received[id] = struct{}{}
-	return false, nil
-}
-
-// release forgets the id of a QoS 2 publish.
-func (s *session) release(id uint16) (known bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, known = s.received[id]
-	delete(s.received, id)
-	return known
 }
 
 // prolong sets the expiry that a DISCONNECT asks for, in seconds. A session

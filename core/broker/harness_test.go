@@ -114,7 +114,7 @@ func newAuthority() *authority {
 	a := &authority{key: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), removed: map[string]bool{}, certs: map[string]tls.Certificate{}}
 	t := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Unix(0, 0), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
+		NotBefore: time.Unix(0, 0), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
 	}
 	a.cert = must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, t, t, &a.key.PublicKey, a.key))))
 	return a
@@ -129,7 +129,7 @@ func (a *authority) issue(name string) tls.Certificate {
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	t := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Unix(0, 0), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Unix(0, 0), NotAfter: time.Now().Add(24 * time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	der := must(x509.CreateCertificate(rand.Reader, t, a.cert, &key.PublicKey, a.key))
 	c := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: must(x509.ParseCertificate(der))}
@@ -224,7 +224,11 @@ func (s *site) dialWith(cert tls.Certificate) *client {
 	}
 	_ = conn.SetDeadline(time.Now().Add(time.Minute)) // of what hangs; a busy machine is slow
 	s.t.Cleanup(func() { conn.Close() })
-	return &client{t: s.t, conn: conn, r: bufio.NewReader(conn)}
+	return newClient(s.t, conn)
+}
+
+func newClient(t testing.TB, conn *tls.Conn) *client {
+	return &client{t: t, conn: conn, r: bufio.NewReader(conn)}
 }
 
 func text(s string) []byte { return append(binary.BigEndian.AppendUint16(nil, uint16(len(s))), s...) }
@@ -448,7 +452,7 @@ func (s *site) until(what string, ok func() bool) {
 	s.t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(10 * time.Second)
+	limit := time.After(time.Minute) // a busy machine is slow
 	for !ok() {
 		select {
 		case <-tick.C:

@@ -124,6 +124,8 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, _ packets.Packet) bool {
 func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 	c := connOf(cl)
 	h.b.arrivals.leave(c)
+	c.shake.Known(c.thing)
+	c.shake = nil
 	h.b.identities.Used(c.thing, c.peer[0])
 	h.b.claim(c)
 	h.b.remember(c.sess)

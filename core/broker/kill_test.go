@@ -14,9 +14,9 @@ import (
 
 // A broker that is killed at any step loses nothing that it acknowledged: messages for
 // a device that is away, in order; subscriptions; retained messages. It may send again
-// what the device had, QoS 2 too (docs/group-file.md: "exactly once while the gateway
-// runs; after a crash a message may be repeated"), but nothing that left the disk: what
-// a device had finished with before another publish was acknowledged.
+// what the device had, QoS 2 too, since these publishers keep no session (see
+// TestKilledExactlyOnce), but nothing that left the disk: what a device had finished with
+// before another publish was acknowledged.
 func TestKillAtEveryStep(t *testing.T) {
 	for _, c := range []struct{ phase, step string }{
 		{"subscribe", "remembered 1"}, {"subscribe", "remembered 3"}, {"subscribe", "written 2"}, {"subscribe", "committed 1"}, {"subscribe", "told 2"},

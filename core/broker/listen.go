@@ -83,7 +83,7 @@ func (b *Broker) startStore() (stop func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		b.store.run(ctx)
+		b.store.run(ctx, b.believed)
 	}()
 	return func() {
 		cancel()
@@ -120,9 +120,18 @@ func (b *Broker) accept(ctx context.Context, l net.Listener) {
 // ServeConn serves an accepted TLS connection, whose handshake may have run
 // already. It returns at once.
 func (b *Broker) ServeConn(nc *tls.Conn) {
+	shake, ok := b.shakes.Begin(nc)
+	if !ok {
+		b.router.Note(router.Refused, "too-many-handshakes")
+		b.refusals.tell(b.log, "too many handshakes of this address that led to nothing", nc.RemoteAddr(), nil)
+		_ = nc.NetConn().Close()
+		return
+	}
 	c := newConn(b, nc)
+	c.shake = shake
 	ousted, ok := b.arrivals.enter(c)
 	if !ok {
+		shake.Void()
 		b.crowded(c)
 		return
 	}
@@ -137,6 +146,17 @@ func (b *Broker) ServeConn(nc *tls.Conn) {
 		_ = nc.NetConn().Close()
 		return
 	}
+	if b.maxConns > 0 && len(b.conns) >= b.maxConns {
+		tell := time.Since(b.toldFull) >= toldAgain
+		if tell {
+			b.toldFull = time.Now()
+		}
+		b.mu.Unlock()
+		b.arrivals.leave(c)
+		shake.Void()
+		b.full(nc, tell)
+		return
+	}
 	b.conns[c] = struct{}{}
 	b.open.Add(1)
 	b.mu.Unlock()
@@ -148,6 +168,27 @@ func (b *Broker) crowded(c *conn) {
 	b.router.Note(router.Refused, "too-many-connects")
 	b.refusals.tell(b.log, "too many connections of this address without CONNECT", c.RemoteAddr(), nil)
 	_ = c.nc.(*tls.Conn).NetConn().Close()
+}
+
+// full closes a connection for which there is no descriptor to spare: what is left is the
+// gateway's own, for its stores, the cloud and whoever asks how it is.
+func (b *Broker) full(nc *tls.Conn, tell bool) {
+	b.router.Note(router.Refused, "descriptors")
+	if tell {
+		b.log.Error("no more connections: the limit of open files leaves clients so many (told once in ten minutes, counted always)",
+			"connections", b.maxConns, "addr", hostOf(nc.RemoteAddr()), "next_step", "raise LimitNOFILE= or `ulimit -n`, or find out who takes them: `greengate status`")
+	}
+	_ = nc.NetConn().Close()
+}
+
+// crowding is a fault while clients have all the connections that there are for them.
+func (b *Broker) crowding() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.maxConns == 0 || len(b.conns) < b.maxConns {
+		return nil
+	}
+	return []string{fmt.Sprintf("all %d connections that the limit of open files leaves for clients are taken; more are turned away (raise LimitNOFILE= or `ulimit -n`)", b.maxConns)}
 }
 
 // serve is the life of a connection. TLS and CONNECT run on this goroutine, whose

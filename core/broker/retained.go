@@ -14,6 +14,16 @@ const (
 	maxRetainedBytes = 32 << 20
 )
 
+// share is a bound in bytes, of a process that may have so many times more of memory, if
+// that is limited: else the kernel would end it before it meets the bound, and again when
+// it has read from the disk what waited.
+func share(bound, ofMemory int64) int64 {
+	if ofMemory > 0 {
+		return min(bound, ofMemory)
+	}
+	return bound
+}
+
 // Reasons that the broker gives for what it does not keep.
 const (
 	retainedFull router.Reason = "retained-full"
@@ -26,6 +36,7 @@ type retained struct {
 	mu    sync.RWMutex
 	tree  tree[kept]
 	bytes int
+	most  int // bytes; 0: no bound, while those of a former process are read
 }
 
 // kept is one retained message and when it came, by the clock of the machine;
@@ -51,7 +62,7 @@ func (r *retained) keep(m *message.Message, stored time.Time) (ok bool) {
 		r.bytes -= size
 		return true
 	}
-	if !existed && r.tree.count >= maxRetained || r.bytes-size+sizeOf(m) > maxRetainedBytes {
+	if !existed && r.tree.count >= maxRetained || r.most > 0 && r.bytes-size+sizeOf(m) > r.most {
 		if r.tree.remove(m.Topic, "") {
 			r.bytes -= size
 		}

@@ -19,7 +19,7 @@ type queueRow struct {
 	ids, source, properties string
 	topic                   string
 	payload                 []byte
-	expires                 int64
+	expires, place          int64
 }
 
 func rowOf(thing string, p *pending) *queueRow {
@@ -30,18 +30,18 @@ func rowOf(thing string, p *pending) *queueRow {
 	return &queueRow{
 		n: p.n, thing: thing, qos: int64(p.qos), retain: number(p.h.flag(p.msg)), ids: strings.Join(ids, ","),
 		source: p.msg.Source.String(), properties: propertiesText(p.msg.Properties),
-		topic: p.msg.Topic, payload: p.msg.Payload, expires: expiryOf(p.msg.Expires),
+		topic: p.msg.Topic, payload: p.msg.Payload, expires: expiryOf(p.msg.Expires), place: int64(p.place),
 	}
 }
 
-const insertQueue = "INSERT INTO queue (n, thing, qos, retain, ids, source, topic, payload, properties, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+const insertQueue = "INSERT INTO queue (n, thing, qos, retain, ids, source, topic, payload, properties, expires, place) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 func (r *queueRow) insert(tx *sqlite.Tx) error {
 	payload := r.payload
 	if payload == nil {
 		payload = []byte{}
 	}
-	return tx.Exec(insertQueue, r.n, r.thing, r.qos, r.retain, r.ids, r.source, r.topic, payload, r.properties, r.expires)
+	return tx.Exec(insertQueue, r.n, r.thing, r.qos, r.retain, r.ids, r.source, r.topic, payload, r.properties, r.expires, r.place)
 }
 
 func number(b bool) int64 {
@@ -70,22 +70,15 @@ func propertiesOf(text string) *message.Properties {
 	return p
 }
 
-// expiryOf is wall time: it has to mean something after a restart.
-func expiryOf(t time.Time) int64 {
+// wallOf is a time in the past as the clock had it, for people: it stays what it was when
+// the clock is set. Unix milliseconds; 0: not known.
+func wallOf(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
 	return t.UnixMilli()
 }
 
-func timeOf(expires int64) time.Time {
-	if expires == 0 {
-		return time.Time{}
-	}
-	return time.Now().Add(time.Until(time.UnixMilli(expires)))
-}
-
-// storedAt is a time in the past, and not brought to a clock that was set.
 func storedAt(stored int64) time.Time {
 	if stored == 0 {
 		return time.Time{}
@@ -101,7 +94,7 @@ func (b *Broker) load() error {
 		return nil
 	}
 	return b.store.db.View(context.Background(), func(tx *sqlite.Tx) error {
-		for _, step := range []func(*sqlite.Tx) error{b.loadSessions, b.loadSubscriptions, b.loadQueue, b.loadRetained} {
+		for _, step := range []func(*sqlite.Tx) error{b.loadClock, b.loadSessions, b.loadSubscriptions, b.loadQueue, b.loadReceived, b.loadReleased, b.loadRetained} {
 			if err := step(tx); err != nil {
 				return err
 			}
@@ -123,7 +116,7 @@ func (b *Broker) loadSessions(tx *sqlite.Tx) error {
 			return err
 		}
 		s := &session{thing: thing, b: b, subs: map[string]*subscription{}, expiry: uint32(expiry), stored: int64(expiry)}
-		s.window.startAnywhere()
+		s.next = anywhere()
 		b.sessions[thing] = s
 	}
 	return rows.Err()
@@ -153,18 +146,67 @@ func (b *Broker) loadSubscriptions(tx *sqlite.Tx) error {
 }
 
 func (b *Broker) loadQueue(tx *sqlite.Tx) error {
-	rows, err := tx.Query("SELECT n, thing, qos, retain, ids, source, topic, payload, properties, expires FROM queue ORDER BY n")
+	rows, err := tx.Query("SELECT n, thing, qos, retain, ids, source, topic, payload, properties, expires, place FROM queue ORDER BY n")
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var r queueRow
-		if err := rows.Scan(&r.n, &r.thing, &r.qos, &r.retain, &r.ids, &r.source, &r.topic, &r.payload, &r.properties, &r.expires); err != nil {
+		if err := rows.Scan(&r.n, &r.thing, &r.qos, &r.retain, &r.ids, &r.source, &r.topic, &r.payload, &r.properties, &r.expires, &r.place); err != nil {
 			return err
 		}
-		b.store.next = r.n + 1
+		b.store.follow(r.n)
 		b.restore(&r)
+	}
+	return rows.Err()
+}
+
+// follow has the numbers go on after one that is on disk.
+func (st *store) follow(n int64) { st.next = max(st.next, n+1) }
+
+func (b *Broker) loadReceived(tx *sqlite.Tx) error {
+	return b.loadIDs(tx, "SELECT thing, n, id FROM received", func(thing string, n int64, id uint16) {
+		s := b.sessions[thing]
+		if s == nil {
+			b.store.disown(thing, n, nil)
+			return
+		}
+		if s.received == nil {
+			s.received = map[uint16]*reception{}
+		}
+		s.received[id] = &reception{former: true, n: n}
+	})
+}
+
+func (b *Broker) loadReleased(tx *sqlite.Tx) error {
+	return b.loadIDs(tx, "SELECT thing, n, id FROM released", func(thing string, n int64, id uint16) {
+		s := b.sessions[thing]
+		if s == nil {
+			b.store.forget(thing, n, 2)
+			return
+		}
+		if s.owed == nil {
+			s.owed = map[uint16]int64{}
+		}
+		s.owed[id] = n
+	})
+}
+
+func (b *Broker) loadIDs(tx *sqlite.Tx, query string, enter func(thing string, n int64, id uint16)) error {
+	rows, err := tx.Query(query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var thing string
+		var n, id int64
+		if err := rows.Scan(&thing, &n, &id); err != nil {
+			return err
+		}
+		b.store.follow(n)
+		enter(thing, n, uint16(id))
 	}
 	return rows.Err()
 }
@@ -173,17 +215,20 @@ func (b *Broker) loadQueue(tx *sqlite.Tx) error {
 func (b *Broker) restore(r *queueRow) {
 	defer at(pointRestored)
 	s := b.sessions[r.thing]
+	if s != nil {
+		s.next = uint64(r.place) + 1 + anywhere()
+	}
 	from, err := message.ParseEndpoint(r.source)
 	if s == nil || err != nil {
-		b.store.forget(r.n)
+		b.store.forget(r.thing, r.n, byte(r.qos))
 		return
 	}
 	m := &message.Message{
-		Source: from, Topic: r.topic, Payload: r.payload, QoS: byte(r.qos), Expires: timeOf(r.expires), Properties: propertiesOf(r.properties),
+		Source: from, Topic: r.topic, Payload: r.payload, QoS: byte(r.qos), Expires: timeOf(r.expires, b.store.ahead), Properties: propertiesOf(r.properties),
 	}
 	cell, ok := b.router.Restore(m, message.DeviceEndpoint(s.thing), rowGone)
 	if !ok {
-		b.store.forget(r.n)
+		b.store.forget(r.thing, r.n, byte(r.qos))
 		return
 	}
 	h := &handle{sess: s, qos: byte(r.qos), retained: r.retain != 0}
@@ -192,7 +237,10 @@ func (b *Broker) restore(r *queueRow) {
 			h.subIDs = append(h.subIDs, uint32(n))
 		}
 	}
-	p := &pending{msg: m.Keep(), cell: cell, h: h, table: b.router.Generation(), qos: byte(r.qos), n: r.n, disk: written}
+	p := &pending{
+		msg: m.Keep(), cell: cell, h: h, table: b.router.Generation(), qos: byte(r.qos), n: r.n, disk: written,
+		place: uint64(r.place), again: true,
+	}
 	s.queue.push(p)
 	b.queued.Add(int64(sizeOf(p.msg)))
 }
@@ -213,7 +261,7 @@ func (b *Broker) loadRetained(tx *sqlite.Tx) error {
 		if m.Source, err = message.ParseEndpoint(source); err != nil {
 			continue
 		}
-		m.QoS, m.Properties, m.Expires = byte(qos), propertiesOf(properties), timeOf(expires)
+		m.QoS, m.Properties, m.Expires = byte(qos), propertiesOf(properties), timeOf(expires, b.store.ahead)
 		b.retained.keep(m, storedAt(stored))
 	}
 	return rows.Err()
@@ -246,7 +294,7 @@ func (b *Broker) forgetSession(s *session) {
 	thing := s.thing
 	at(pointEnded)
 	b.store.do(op{session: thing, ends: true, run: func(tx *sqlite.Tx) error {
-		for _, table := range []string{"sessions", "subscriptions", "queue"} {
+		for _, table := range []string{"sessions", "subscriptions", "queue", "received", "released"} {
 			if err := tx.Exec("DELETE FROM "+table+" WHERE thing = ?", thing); err != nil {
 				return err
 			}

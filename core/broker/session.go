@@ -30,9 +30,14 @@ type session struct {
 	subs   map[string]*subscription
 	queue  queue // QoS 1 and 2, in order, not yet sent
 	window window
-	// received are the ids of QoS 2 messages that are routed and not yet
-	// released [MQTT-4.3.3-10].
-	received map[uint16]struct{}
+	next   uint64 // place of the next message
+	// received are the QoS 2 messages that the client has sent and not released, by id
+	// [MQTT-4.3.3-10]; owed are those that it was sent, and for which a former process has
+	// its PUBREC: the n of each, by id. See exactly.go.
+	received map[uint16]*reception
+	owed     map[uint16]int64
+
+	taking sync.Mutex // one QoS 2 message of the client is routed at a time; before mu
 
 	since  time.Time   // of the last connect or disconnect
 	expiry uint32      // seconds that it outlives its connection; forever: never ends
@@ -49,9 +54,13 @@ type pending struct {
 	cell  *router.Cell
 	h     *handle
 	table uint64 // generation of the table that allowed it
+	place uint64 // in the order of its session
 	qos   byte
 	state pendingState
-	own   *message.Message // msg, when its memory is used again; see recycle
+	again bool // a former process may have sent it
+	// barred: it may not go out yet, see exactly.go.
+	barred bool
+	own    *message.Message // msg, when its memory is used again; see recycle
 
 	// Of a durable session; see store.
 	n       int64 // its row
@@ -73,6 +82,7 @@ type pendingState uint8
 const (
 	waiting  pendingState = iota // in the queue
 	sent                         // PUBLISH is out
+	recorded                     // PUBREC has come, and goes onto the disk
 	released                     // PUBREL is out
 	done                         // acknowledged; its place in the window is free
 )
@@ -81,7 +91,7 @@ const (
 const (
 	maxQueued      = 100_000
 	maxQueuedBytes = 64 << 20
-	maxAllQueued   = 128 << 20
+	maxAllQueued   = 128 << 20 // and share
 	// maxWindow is how many messages are unacknowledged at once; a client's
 	// receive maximum lowers it. highWater is how much may lie in the out
 	// buffer before messages wait in the queue (QoS 1, 2) or are dropped (QoS 0).
@@ -115,6 +125,8 @@ func (q *queue) push(p *pending) {
 	q.bytes += sizeOf(p.msg)
 }
 
+func (q *queue) first() *pending { return q.items[q.head] }
+
 func (q *queue) pop() *pending {
 	p := q.items[q.head]
 	q.items[q.head] = nil
@@ -147,24 +159,31 @@ func (q *queue) filter(keep func(*pending) bool) {
 
 // window holds the messages that were sent and not acknowledged, in the order
 // sent. A packet id names its place, so an acknowledgement is found without a
-// search: the n-th message of a session has the id n mod 65535 + 1.
+// search: the message at place n of a session has the id n mod 65535 + 1. Messages that
+// were dropped before they were sent leave their places free.
 type window struct {
 	ring       []*pending // of 0 or maxWindow places
-	head, tail uint64     // the n of the first unacknowledged and of the next
-	again      uint64     // the n of the first that this connection has not got yet
+	head, tail uint64     // the places of the first unacknowledged and after the last
+	again      uint64     // that of the first that this connection has not got yet
 }
 
 func (w *window) len() int { return int(w.tail - w.head) }
 
-// startAnywhere has the ids of an empty window begin anywhere. A client may wait for
-// the PUBREL of an id that a former process has used, and would take a new message with
-// that id for the old one; so the same ids must not come first again.
-func (w *window) startAnywhere() {
-	w.head = rand.Uint64N(65535)
-	w.tail, w.again = w.head, w.head
-}
+// anywhere is how far the places of a session leap at a start: a client that has lost the
+// end of a connection may still answer for an id that nobody has on disk, so the same ids
+// must not come first again.
+func anywhere() uint64 { return rand.Uint64N(32768) }
 
 func idOf(n uint64) uint16 { return uint16(n%65535) + 1 }
+
+// takes tells whether there is room for a place when so many messages may be
+// unacknowledged.
+func (w *window) takes(place uint64, most int) bool {
+	return w.head == w.tail || place-w.head < uint64(most)
+}
+
+// vacant is what a place of the window has that no message was sent for.
+var vacant = &pending{state: done}
 
 // push takes p in and returns its packet id. There must be room, and nothing to send
 // again.
@@ -172,10 +191,16 @@ func (w *window) push(p *pending) uint16 {
 	if w.ring == nil {
 		w.ring = make([]*pending, maxWindow)
 	}
+	if w.head == w.tail {
+		w.head, w.tail = p.place, p.place
+	}
+	for ; w.tail < p.place; w.tail++ {
+		w.ring[w.tail%maxWindow] = vacant
+	}
 	w.ring[w.tail%maxWindow] = p
 	w.tail++
 	w.again = w.tail
-	return idOf(w.tail - 1)
+	return idOf(p.place)
 }
 
 // get returns the message that was sent with an id, or nil.
@@ -249,7 +274,7 @@ func (s *session) finish(why router.Reason) {
 		p.forgotten()
 		s.close(p, router.Dropped, why)
 	})
-	s.window = window{}
+	s.window, s.owed = window{}, nil
 }
 
 // forgotten notes that the disk has lost the message with its whole session.

@@ -38,8 +38,15 @@ type store struct {
 	db   *sqlite.DB
 	log  *slog.Logger
 	wake chan struct{}
+	port *router.Port // for the batches of run
 
-	// Owned by run.
+	// whole is held for reading while a QoS 2 message is routed, so that all changes that
+	// belong to it are in one list.
+	whole sync.RWMutex
+
+	// Owned by run, once it runs.
+	clock   reckoning // by which the times in the database are, or will be next
+	ahead   int64     // how far that is ahead of the one by which they were written, in ms
 	stuck   []op      // what the disk did not take
 	chunk   int       // how many of them to try at once
 	retryAt time.Time // not before, unless there is room
@@ -73,6 +80,11 @@ type op struct {
 	// undoes: it takes away what the op before it with this key brings, and is needless
 	// if that was never written.
 	undoes bool
+	// alters: it takes the place of what the op before it with this key brings, written
+	// or not.
+	alters bool
+	// passed runs after the commit, or when the disk has failed.
+	passed func()
 
 	source  string // of the message that it writes
 	to      string // the thing that this message is for
@@ -138,7 +150,7 @@ func (st *store) keep(s *session, p *pending, atOnce bool) {
 func (st *store) save(s *session, p *pending) {
 	p.disk = written
 	row := rowOf(s.thing, p)
-	st.now = append(st.now, op{key: key{n: p.n}, source: row.source, to: s.thing, safe: true, run: row.insert, done: func() {
+	o := op{key: key{n: p.n}, source: row.source, to: s.thing, safe: true, run: row.insert, done: func() {
 		s.mu.Lock()
 		r := p.receipt
 		p.receipt = nil
@@ -146,27 +158,38 @@ func (st *store) save(s *session, p *pending) {
 		if r != nil {
 			r.Done()
 		}
-	}})
+	}}
+	if p.barred {
+		o.passed = func() { s.passes(p) }
+	}
+	st.now = append(st.now, o)
 }
 
 // forget takes a message off the disk that was, or is about to be, written. The
 // caller holds s.mu.
-func (st *store) forget(n int64) {
-	st.do(op{key: key{n: n}, undoes: true, run: func(tx *sqlite.Tx) error { return tx.Exec("DELETE FROM queue WHERE n = ?", n) }})
+func (st *store) forget(thing string, n int64, qos byte) {
+	run := func(tx *sqlite.Tx) error { return tx.Exec("DELETE FROM queue WHERE n = ?", n) }
+	if qos == 2 {
+		run = forgetFlow(thing, n)
+	}
+	st.do(op{key: key{n: n}, undoes: true, run: run})
 	at(pointForgotten)
 }
 
 // run writes until ctx is cancelled, and then what is left, if the disk takes it.
-func (st *store) run(ctx context.Context) {
+func (st *store) run(ctx context.Context, believed func() bool) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	st.align()
 	for {
 		ending := ctx.Err() != nil
+		st.realign(believed)
 		ops, next := st.gather(ending)
 		took := st.commit(st.unbarred(ops))
 		if len(st.stuck) > 0 && (ending || !time.Now().Before(st.retryAt)) {
 			took = st.retry() || took
 		}
+		st.port.Flush()
 		switch {
 		case ending && !took:
 			return
@@ -211,6 +234,8 @@ func (st *store) gather(all bool) (ops []op, next time.Duration) {
 		}
 		l.s.mu.Unlock()
 	}
+	st.whole.Lock()
+	defer st.whole.Unlock()
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	ops, st.now = st.now, nil
@@ -229,11 +254,12 @@ func (st *store) wait(thing string, run func(tx *sqlite.Tx) error) {
 	<-written
 }
 
-// hold makes a session's message durable, when the session is.
+// hold makes a session's message durable, when the session is. What comes with QoS 2 is
+// written at once: it belongs into one transaction with its id.
 func (s *session) hold(p *pending, d *router.Delivery, atOnce bool) {
 	if s.b.store != nil && s.persistent() {
 		p.receipt = d.Hold()
-		s.b.store.keep(s, p, atOnce)
+		s.b.store.keep(s, p, atOnce || d.QoS == 2)
 	}
 }
 
@@ -241,7 +267,7 @@ func (s *session) hold(p *pending, d *router.Delivery, atOnce bool) {
 // its publisher is acknowledged. The caller holds s.mu.
 func (s *session) free(p *pending) {
 	if p.disk == written {
-		s.b.store.forget(p.n)
+		s.b.store.forget(s.thing, p.n, p.qos)
 	}
 	p.disk = notKept
 	if r := p.receipt; r != nil {
@@ -265,6 +291,6 @@ func (st *store) retain(m *message.Message, stored time.Time, done func()) {
 		return tx.Exec("INSERT INTO retained (topic, source, qos, payload, properties, expires, stored) VALUES (?, ?, ?, ?, ?, ?, ?)"+
 			" ON CONFLICT (topic) DO UPDATE SET source = excluded.source, qos = excluded.qos, payload = excluded.payload,"+
 			" properties = excluded.properties, expires = excluded.expires, stored = excluded.stored",
-			m.Topic, source, int64(m.QoS), m.Payload, properties, expires, expiryOf(stored))
+			m.Topic, source, int64(m.QoS), m.Payload, properties, expires, wallOf(stored))
 	}})
 }

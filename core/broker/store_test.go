@@ -2,7 +2,6 @@ package broker_test
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -185,38 +184,4 @@ func TestRemovedDeviceIsForgotten(t *testing.T) {
 			t.Error("the session is still there")
 		}
 	})
-}
-
-// A client may give a QoS 2 message to its application at PUBREL only. So one whose
-// PUBREL may be lost with the broker is sent again, under an id that the client does
-// not take for an old one.
-func TestQoS2OutlivesTheBroker(t *testing.T) {
-	d := newDisk(t)
-	var ids []uint16
-	for life := range 3 {
-		d.startOn(everything, func(s *site) {
-			b := s.connect("b", keep)
-			if life == 0 {
-				b.subscribe(2, "t")
-				s.connect("a").send("t", 2, "once")
-			}
-			first, body, err := b.read()
-			if err != nil || first != 0x34 {
-				t.Fatalf("life %d: %#x, %v", life, first, err)
-			}
-			g := b.decode(first, body)
-			id := binary.BigEndian.AppendUint16(nil, g.id)
-			b.write(packet(0x50, id))
-			b.expect(0x62)
-			if ids = append(ids, g.id); life == 2 {
-				b.write(packet(0x70, id))
-				b.silent()
-				s.settled()
-			}
-		})
-	}
-	if ids[0] == ids[1] && ids[1] == ids[2] {
-		t.Errorf("the message comes with the id %d each time", ids[0])
-	}
-	d.startOn(everything, func(s *site) { s.connect("b", keep).silent() })
 }

@@ -95,6 +95,10 @@ func (st *store) hold(ops []op) {
 			o.done()
 			o.done = nil
 		}
+		if o := &ops[i]; o.passed != nil {
+			o.passed()
+			o.passed = nil
+		}
 	}
 	kept, freed, lost := outlast(ops)
 	st.stuck = kept
@@ -171,7 +175,10 @@ func outlast(ops []op) (kept []op, freed []func(), lost int) {
 				later.done, later.safe = both(o.done, later.done), o.safe || later.safe
 				continue
 			}
-			later.run = nil
+			if !o.alters {
+				free(*later)
+				later.run, later.done = nil, nil
+			}
 			free(o)
 			continue
 		}

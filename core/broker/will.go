@@ -69,10 +69,12 @@ func (b *Broker) leave(c *conn, mine bool) (publish func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case w.delay == 0 || s.ended:
+	case w.delay == 0:
 		return func() { b.publishWill(c.thing, w) }
-	case !mine:
-		return nil // the client was back before the delay was over [MQTT-3.1.3-9]
+	case !mine && s.conn != c:
+		return nil // the client was back before the delay was over [MQTT-3.1.3-9], whatever came then
+	case s.ended:
+		return func() { b.publishWill(c.thing, w) }
 	}
 	s.will = w
 	w.timer = time.AfterFunc(w.delay, func() {

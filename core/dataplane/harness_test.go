@@ -35,7 +35,7 @@ var sensor = message.DeviceEndpoint("sensor")
 
 func newSite(t *testing.T, change ...func(*Options)) *site {
 	t.Helper()
-	s := &site{t: t, api: readAPI(t)}
+	s := &site{t: t, api: readAPI()}
 	o := Options{
 		Publish: s.publish, Shadows: fakeShadows{s}, Retained: fakeRetained{},
 		Note:   func(reason string) { s.locked(func() { s.notes = append(s.notes, reason) }) },
@@ -179,15 +179,21 @@ func (s *site) do(r request) (status int, body string, header http.Header) {
 	if r.header != nil {
 		q.Header = r.header
 	}
+	return s.serve(q, r.from)
+}
+
+// serve is do of a request that is made already.
+func (s *site) serve(q *http.Request, from string) (status int, body string, header http.Header) {
+	s.t.Helper()
 	w := httptest.NewRecorder()
-	s.Serve(w, q, message.DeviceEndpoint(r.from))
+	s.Serve(w, q, message.DeviceEndpoint(from))
 	status, body, header = w.Code, w.Body.String(), w.Header()
 	if len(header.Get("x-amzn-requestid")) != 36 || header.Get("content-type") != "application/json" {
-		s.t.Errorf("%s %s: the head is %v", r.method, r.target, header)
+		s.t.Errorf("%s %s: the head is %v", q.Method, q.URL, header)
 	}
 	if (status != 200) != (header.Get("x-amzn-errortype") != "") {
-		s.t.Errorf("%s %s: %d with the error type %q", r.method, r.target, status, header.Get("x-amzn-errortype"))
+		s.t.Errorf("%s %s: %d with the error type %q", q.Method, q.URL, status, header.Get("x-amzn-errortype"))
 	}
-	s.api.hold(s.t, r.method, u.EscapedPath(), status, body)
+	s.api.hold(s.t, q.Method, q.URL.EscapedPath(), status, body)
 	return status, body, header
 }

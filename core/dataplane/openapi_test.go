@@ -30,21 +30,20 @@ type describedOperation struct {
 
 const base = "mem:///openapi.json"
 
-func readAPI(t *testing.T) *api {
-	t.Helper()
+var readAPI = sync.OnceValue(func() *api {
 	a := &api{compiler: jsonschema.NewCompiler()}
 	if err := json.Unmarshal(openAPI, a); err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(openAPI))
 	if err == nil {
 		err = a.compiler.AddResource(base, document)
 	}
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	return a
-}
+})
 
 // find returns the described path that a real one is, and the operation there.
 func (a *api) find(t *testing.T, method, path string) (described string, op *describedOperation) {

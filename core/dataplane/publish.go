@@ -87,6 +87,9 @@ func readHeaders(h http.Header, p *message.Properties) error {
 	if p.CorrelationData, err = base64.StdEncoding.DecodeString(h.Get("X-Amz-Mqtt5-Correlation-Data")); err != nil {
 		return invalid("x-amz-mqtt5-correlation-data is not base64")
 	}
+	if len(p.CorrelationData) > maxText { // of which a packet could not tell the length [MQTT 1.5.6]
+		return invalid("x-amz-mqtt5-correlation-data is longer than %d bytes", maxText)
+	}
 	if text := h.Get("X-Amz-Mqtt5-User-Properties"); text != "" {
 		plain, err := base64.StdEncoding.DecodeString(text)
 		if err == nil {

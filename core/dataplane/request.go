@@ -68,7 +68,7 @@ func (p *params) flag(name string) bool {
 	return false
 }
 
-// maxText is the longest string of an MQTT packet in bytes [MQTT-1.5.4].
+// maxText is the longest string, or binary data, of an MQTT packet in bytes [MQTT-1.5.4, -1.5.6].
 const maxText = 65535
 
 // packable tells whether s can be a string of an MQTT packet [MQTT-1.5.4-1, -2].

@@ -109,6 +109,20 @@ func (p *Port) Send(m *message.Message, to message.Endpoint, handle any) {
 	}
 }
 
+// PublishTo is Publish to some targets of the route only, those that wanted names: the
+// others have had the message.
+func (p *Port) PublishTo(m *message.Message, way *Route, wanted func(message.Endpoint) bool) *Receipt {
+	m.Source = p.from
+	var hops []Hop
+	for _, h := range way.hops {
+		if wanted(h.To) {
+			hops = append(hops, h)
+		}
+	}
+	p.d.alone = false
+	return p.deliver(m, hops, nil)
+}
+
 // deliver hands m to the targets and counts what became of it. keep, if not
 // nil, may take the receipt first.
 func (p *Port) deliver(m *message.Message, hops []Hop, keep func(*Delivery)) *Receipt {

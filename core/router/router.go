@@ -135,6 +135,19 @@ func (r *Router) Judge(from message.Endpoint, topic string, to message.Endpoint)
 	return r.cell(t, row), true
 }
 
+// Stands is the rule for all that waits, in whatever queue: it may go on as long as the
+// table in force lets its source send it on its topic to where it waits, by whatever row.
+// Who keeps messages asks it of all that waits when a reload has put another table in
+// force, and of each message that goes on: what does not stand is dropped, as `row-gone`.
+func (r *Router) Stands(from message.Endpoint, topic string, to message.Endpoint) bool {
+	p := r.table.Load().gate.Lookup(from, topic)
+	if p == nil {
+		return false
+	}
+	_, ok := p.Allows(to)
+	return ok
+}
+
 // closed is the gate without rows.
 type closed struct{}
 

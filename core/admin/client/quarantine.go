@@ -8,12 +8,14 @@ import (
 )
 
 // Quarantined says which messages in quarantine are meant: those of Seqs, or those whose
-// topic matches Topic, or those of a function, or all.
+// topic matches Topic, or those of a function, or all; or, to be discarded, what cannot be
+// read for want of a key, also what is not in quarantine.
 type Quarantined struct {
-	Seqs     []int64 `json:"seqs,omitempty"`
-	Topic    string  `json:"topic,omitempty"`    // a topic filter
-	Function string  `json:"function,omitempty"` // not of the spool
-	All      bool    `json:"all,omitempty"`
+	Seqs       []int64 `json:"seqs,omitempty"`
+	Topic      string  `json:"topic,omitempty"`    // a topic filter
+	Function   string  `json:"function,omitempty"` // not of the spool
+	All        bool    `json:"all,omitempty"`
+	Unreadable bool    `json:"unreadable,omitempty"`
 }
 
 // Requeued is the answer of `greengate spool requeue --json`, and of discard.

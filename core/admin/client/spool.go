@@ -72,6 +72,7 @@ type SpoolMessage struct {
 	Retain     bool      `json:"retain,omitempty"`
 	Bytes      int       `json:"bytes"`                // of the payload
 	Quarantine string    `json:"quarantine,omitempty"` // why it is there; empty: it waits
+	Locked     string    `json:"locked,omitempty"`     // the id of the key without which it cannot be read
 }
 
 // SpoolList is the answer of `greengate spool list --json`.

@@ -21,7 +21,7 @@ type Status struct {
 	Routes        []Route    `json:"routes"`      // rows that were used
 	Refusals      []Reason   `json:"refusals"`    // messages refused, by reason
 	Drops         []Reason   `json:"drops"`       // messages dropped, by reason
-	TurnedAway    []Reason   `json:"turned_away"` // connections and requests that discovery and the status page refused, by door and reason
+	TurnedAway    []Reason   `json:"turned_away"` // connections and requests that discovery, the status page and the control socket refused, by door and reason
 	Listeners     []Address  `json:"listeners"`
 	Shadows       Shadows    `json:"shadows"`
 	GPIO          []Pin      `json:"gpio"`
@@ -69,6 +69,8 @@ type Spool struct {
 	Messages      int64 `json:"messages"`
 	Bytes         int64 `json:"bytes"`
 	OldestSeconds int64 `json:"oldest_seconds"`
+	// Of the messages, those that cannot be read for want of a key.
+	Unreadable int64 `json:"unreadable,omitempty"`
 	// What it takes on disk, and may take.
 	DiskBytes int64 `json:"disk_bytes"`
 	MaxBytes  int64 `json:"max_bytes"`

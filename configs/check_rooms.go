@@ -1,11 +1,13 @@
 package configs
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"greengate/core/message"
+	"greengate/core/token"
 	"greengate/sync/cloud"
 )
 
@@ -26,19 +28,33 @@ func (k *checker) cloud() {
 			k.filled(p, f.value, "name the PEM file")
 		}
 	}
+	if token.IsURI(c.Key) {
+		k.tokenKey(path{"cloud", "key"}, c.Key)
+	}
 	k.oneOf(path{"cloud", "mqtt"}, c.MQTT, "5", "3.1.1")
 	if err := cloud.CheckProxy(c.Proxy); err != nil {
-		k.check(path{"cloud", "proxy"}, err.Error(), "")
+		k.checkSecret(path{"cloud", "proxy"}, err.Error(), "")
 	}
 	if c.KeepAlive < 30*time.Second || c.KeepAlive > 1200*time.Second {
 		k.check(path{"cloud", "keep_alive"}, fmt.Sprintf("%v is out of range", c.KeepAlive), "write 30s to 1200s, as AWS takes it")
 	}
 	k.atLeast(path{"cloud", "spool", "max_size"}, c.Spool.MaxSize, 1<<20)
 	k.oneOf(path{"cloud", "spool", "when_full"}, c.Spool.WhenFull, "drop_oldest", "drop_newest")
+	for i, file := range c.Spool.Decrypt {
+		k.filled(path{"cloud", "spool", "decrypt", i}, file, "name the file of a key")
+	}
 	if c.Rate.Messages < 1 {
 		k.check(path{"cloud", "rate", "messages"}, fmt.Sprintf("%d messages a second is too few", c.Rate.Messages), "write at least 1")
 	}
 	k.atLeast(path{"cloud", "rate", "bytes"}, c.Rate.Bytes, 1<<10)
+}
+
+// tokenKey checks the URI of a key in a token.
+func (k *checker) tokenKey(p path, uri string) {
+	_, err := token.Parse(uri)
+	if wrong := (*token.Error)(nil); errors.As(err, &wrong) {
+		k.checkSecret(p, wrong.Problem, wrong.Hint)
+	}
 }
 
 // topic checks a topic to publish to.

@@ -166,7 +166,7 @@ func (r *report) attach(all []*lifted) bool {
 			return false
 		}
 		switch {
-		case value.Kind == yaml.ScalarNode && value.Value == "": // no entry was left
+		case value.Kind == yaml.ScalarNode && value.Value == "" && value.Line == l.line: // no entry was left, nor a tag
 		case value.Kind == yaml.SequenceNode && value.Column == l.indent+1: // more entries of the same list
 		default:
 			return false

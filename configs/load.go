@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+
+	"greengate/core/token"
 )
 
 // Load reads and checks a group file. The error is Faults when the file could
@@ -101,7 +103,16 @@ func (c *Config) resolve() {
 		}
 	}
 	if c.Cloud != nil {
-		resolve(&c.Cloud.Certificate, &c.Cloud.Key, &c.Cloud.CA)
+		resolve(&c.Cloud.Certificate, &c.Cloud.CA)
+		if !token.IsURI(c.Cloud.Key) {
+			resolve(&c.Cloud.Key)
+		}
+		if spool := &c.Cloud.Spool; spool.Encrypt != "" {
+			resolve(&spool.Encrypt)
+		}
+		for i := range c.Cloud.Spool.Decrypt {
+			resolve(&c.Cloud.Spool.Decrypt[i])
+		}
 	}
 }
 

@@ -196,3 +196,17 @@ func processTime(b *testing.B) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// What may have a password in it is not repeated by its fault.
+func TestSecretsAreNotRepeated(t *testing.T) {
+	_, err := Parse("g.yaml", []byte(head+"cloud: {endpoint: e.example.com, certificate: c, ca: a, proxy: 'ftp://me:1234@proxy', key: 'pkcs11:token=t;object=k?pin-value=1234'}\n"))
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 2 {
+		t.Fatalf("got %v", err)
+	}
+	for _, f := range faults {
+		if strings.Contains(f.Error()+f.Value, "1234") {
+			t.Errorf("told: %+v", f)
+		}
+	}
+}

@@ -104,6 +104,16 @@ func (r *report) check(p path, problem, hint string) { r.judge(p, problem, hint,
 // warn is check for what is legal, but hardly meant.
 func (r *report) warn(p path, problem, hint string) { r.judge(p, problem, hint, true) }
 
+// checkSecret is check for a value that may have a password in it: the fault does not
+// repeat it.
+func (r *report) checkSecret(p path, problem, hint string) {
+	before := len(r.faults)
+	r.check(p, problem, hint)
+	for i := range r.faults[before:] {
+		r.faults[before+i].Value = ""
+	}
+}
+
 func (r *report) judge(p path, problem, hint string, warning bool) {
 	n, found := r.locate(p)
 	if n == nil || r.bad[n] {

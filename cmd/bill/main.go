@@ -1,8 +1,10 @@
 // Command bill writes the bill of materials of a Go program: what it was built from, as
 // the program itself says.
 //
-//	bill -sbom PROGRAM      a CycloneDX 1.5 document of its modules
-//	bill -licences PROGRAM  the licences of those modules, for whoever gets the program
+//	bill -sbom PROGRAM [PART]...      a CycloneDX 1.5 document of its modules
+//	bill -licences PROGRAM [PART]...  the licences of those modules, for whoever gets the program
+//
+// Parts are programs that belong to it: their modules count as its own.
 //
 // It is a tool of the packages (systemd/package), imports nothing of ours, and runs in
 // one goroutine. Its output depends on the program, the module cache and
@@ -39,14 +41,18 @@ func main() {
 }
 
 func run(args []string, sbom, licences bool, version string) error {
-	if len(args) != 1 || sbom == licences {
-		return errors.New("usage: bill -sbom|-licences [-version V] PROGRAM")
+	if len(args) == 0 || sbom == licences {
+		return errors.New("usage: bill -sbom|-licences [-version V] PROGRAM [PART]")
 	}
-	info, err := buildinfo.ReadFile(args[0])
-	if err != nil {
-		return fmt.Errorf("read what %s was built from: %w", args[0], err)
+	var infos []*debug.BuildInfo
+	for _, program := range args {
+		info, err := buildinfo.ReadFile(program)
+		if err != nil {
+			return fmt.Errorf("read what %s was built from: %w", program, err)
+		}
+		infos = append(infos, info)
 	}
-	modules, err := readModules(info)
+	modules, err := readModules(infos)
 	if err != nil {
 		return err
 	}
@@ -60,7 +66,7 @@ func run(args []string, sbom, licences bool, version string) error {
 	e := json.NewEncoder(os.Stdout)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	return e.Encode(document(info, modules, version, date))
+	return e.Encode(document(infos[0], modules, version, date))
 }
 
 // module is one of those that are linked into the program.
@@ -69,12 +75,19 @@ type module struct {
 	dir                string // in the module cache
 }
 
-// readModules returns the modules of the program, replacements resolved, by path.
-func readModules(info *debug.BuildInfo) ([]module, error) {
+// readModules returns the modules of the programs, replacements resolved, by path.
+func readModules(infos []*debug.BuildInfo) ([]module, error) {
+	var deps []*debug.Module
+	for _, info := range infos {
+		deps = append(deps, info.Deps...)
+	}
 	var modules []module
-	for _, d := range info.Deps {
+	for _, d := range deps {
 		if d.Replace != nil {
 			d = d.Replace
+		}
+		if slices.ContainsFunc(modules, func(m module) bool { return m.path == d.Path && m.version == d.Version }) {
+			continue
 		}
 		m := module{path: d.Path, version: d.Version, sum: d.Sum}
 		list := exec.Command("go", "mod", "download", "-json", d.Path+"@"+d.Version)

@@ -69,7 +69,7 @@ func TestCoreFiles(t *testing.T) {
 		{"where it says", config, nil, disk("/greengrass/certs/core.cert.pem"), 1, "copy /greengrass/certs/core.private.key of the old core"},
 		{"beside it", config, nil, disk("gg/certs/core.cert.pem"), 1, "curl -o pki/AmazonRootCA1.pem https://www.amazontrust.com"},
 		{"in hardware", strings.ReplaceAll(config, "file:///greengrass/certs/core.private.key", "pkcs11:object=iotkey;type=private"), pems(key), nil, 2,
-			"keys in a hardware module are not used: make the core a certificate with a key in a file"},
+			"name it, its module and its PIN in cloud.key (docs/certificates.md)"},
 		{"the first form", strings.ReplaceAll(config, `"crypto"`, `"other"`), nil, disk("/greengrass/certs/core.cert.pem"), 1, "copy core.private.key of the old core to pki/core.private.key"},
 	} {
 		r, err := Import(append([]File{{Name: "gg/config/config.json", Data: []byte(c.config)}}, c.files...), Options{Read: c.read})

@@ -175,8 +175,8 @@ func (t *translator) credentials(f *finder, c *coreConfig) (copies []Copy) {
 			r.todo("put the %s of the core to %s", what, name)
 			return nil
 		case !ok:
-			r.lacks(c.at, what+" of the core, "+clip(path), "keys in a hardware module are not used: make the core a certificate with a key in a file (docs/cloud.md), and put it to %s", name)
-			r.todo("make the core a certificate with a key in a file (docs/cloud.md): %s", name)
+			r.lacks(c.at, what+" of the core, "+clip(path), "the key in a hardware module is not taken over by itself: name it, its module and its PIN in cloud.key (docs/certificates.md), or make the core a certificate with a key in a file, and put it to %s", name)
+			r.todo("name the key of the hardware module in cloud.key (docs/certificates.md), or make the core a certificate with a key in a file: %s", name)
 			return nil
 		}
 		data, from := f.find(p)

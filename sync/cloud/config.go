@@ -9,7 +9,8 @@ type Config struct {
 	Endpoint string `yaml:"endpoint"`
 	// Port is 8883, or 443, which uses ALPN.
 	Port int `yaml:"port"`
-	// Certificate, Key and CA are PEM files.
+	// Certificate, Key and CA are PEM files; Key may be the URI of a key in a
+	// PKCS#11 token instead, which core/token reads.
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
 	CA          string `yaml:"ca"`
@@ -30,6 +31,12 @@ type Spool struct {
 	MaxSize int64 `yaml:"max_size" unit:"bytes"`
 	// WhenFull is drop_oldest or drop_newest.
 	WhenFull string `yaml:"when_full"`
+	// Encrypt is the file of the key with which what waits is encrypted; empty: it is
+	// written in clear.
+	Encrypt string `yaml:"encrypt"`
+	// Decrypt are files of the keys that were in Encrypt before, as long as something of
+	// theirs waits.
+	Decrypt []string `yaml:"decrypt"`
 }
 
 // Rate bounds what goes up in a second; more than AWS allows makes AWS throttle

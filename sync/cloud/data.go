@@ -146,7 +146,7 @@ func (l *Link) newData() *http.Transport {
 }
 
 func (l *Link) dialData(ctx context.Context, _, _ string) (net.Conn, error) {
-	config, err := l.tlsConfig()
+	config, err := l.tlsConfig(ctx)
 	if err != nil {
 		return nil, err
 	}

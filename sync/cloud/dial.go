@@ -31,6 +31,9 @@ func (l *Link) dial(ctx context.Context, port int, config *tls.Config) (*tls.Con
 	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(limited); err != nil {
 		_ = raw.Close()
+		if wrong := keyTrouble(config); wrong != nil {
+			return nil, nil, wrong
+		}
 		if limited.Err() != nil {
 			return nil, nil, fmt.Errorf("TLS with %s: no answer within %v", address, limit)
 		}

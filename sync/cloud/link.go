@@ -109,6 +109,17 @@ func (l *Link) attempt(ctx context.Context) (connected time.Duration, err error)
 	if err != nil {
 		return 0, err
 	}
+	return l.use(ctx, c)
+}
+
+// use stays with a connection that the cloud has accepted to its end. It returns how
+// long it was of use, and why it ended.
+func (l *Link) use(ctx context.Context, c *conn) (connected time.Duration, err error) {
+	l.clean = false
+	if !c.server.session {
+		clear(l.subscribed)
+	}
+	l.maximumPacket.Store(int64(c.server.maximumPacket))
 	c.start()
 	if err = l.subscribe(ctx, c, true); err != nil {
 		c.leave(0, err)
@@ -148,7 +159,7 @@ func (l *Link) stay(ctx context.Context, c *conn) error {
 
 // connect goes all the way from the files to the CONNACK.
 func (l *Link) connect(ctx context.Context) (*conn, error) {
-	config, err := l.tlsConfig()
+	config, err := l.tlsConfig(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -167,11 +178,6 @@ func (l *Link) connect(ctx context.Context) (*conn, error) {
 		_ = raw.Close()
 		return nil, l.explain(err)
 	}
-	l.clean = false
-	if !c.server.session {
-		clear(l.subscribed)
-	}
-	l.maximumPacket.Store(int64(c.server.maximumPacket))
 	return c, nil
 }
 

@@ -2,8 +2,11 @@ package cloud
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/eclipse/paho.golang/packets"
 
@@ -91,6 +94,9 @@ func (mqtt5) decode(packet []byte) (any, error) {
 	if packet[0]>>4 == packets.DISCONNECT && packet[1] == 0 {
 		return disconnect{}, nil // paho does not know it [MQTT5 3.14.2.1]
 	}
+	if packet[0]>>4 == packets.PUBLISH && !wholeProperties(packet) {
+		return nil, fmt.Errorf("read a packet: it is malformed (its properties do not end in it)")
+	}
 	p, err := packets.ReadPacket(bytes.NewReader(packet))
 	if err != nil {
 		return nil, fmt.Errorf("read a packet: %w", err)
@@ -143,13 +149,51 @@ func received5(c *packets.Publish) (any, error) {
 	if p.MessageExpiry != nil {
 		m.Expiry = time.Duration(*p.MessageExpiry) * time.Second
 	}
-	utf8 := p.PayloadFormat != nil && *p.PayloadFormat == 1
-	if utf8 || p.ContentType != "" || p.ResponseTopic != "" || p.CorrelationData != nil || p.User != nil {
-		m.Properties = &message.Properties{PayloadIsUTF8: utf8, ContentType: p.ContentType,
+	isUTF8 := p.PayloadFormat != nil && *p.PayloadFormat == 1
+	if isUTF8 || p.ContentType != "" || p.ResponseTopic != "" || p.CorrelationData != nil || p.User != nil {
+		m.Properties = &message.Properties{PayloadIsUTF8: isUTF8, ContentType: p.ContentType,
 			ResponseTopic: p.ResponseTopic, CorrelationData: p.CorrelationData}
 		for _, u := range p.User {
 			m.Properties.User = append(m.Properties.User, message.UserProperty{Name: u.Key, Value: u.Value})
 		}
+		if !carriable(m.Properties) {
+			return nil, fmt.Errorf("read a packet: it is malformed (a property that no packet may carry)")
+		}
 	}
 	return received{c.PacketID, m}, nil
+}
+
+// wholeProperties tells whether the properties of a PUBLISH end in it. paho takes those
+// that there are, and the payload for empty.
+func wholeProperties(packet []byte) bool {
+	_, n := binary.Uvarint(packet[1:])
+	b := packet[1+n:]
+	if len(b) < 2 {
+		return false
+	}
+	skip := 2 + int(binary.BigEndian.Uint16(b))
+	if packet[0]&0x06 != 0 {
+		skip += 2 // packet id
+	}
+	if len(b) < skip {
+		return false
+	}
+	b = b[skip:]
+	length, n := binary.Uvarint(b[:min(len(b), 4)])
+	return n > 0 && length <= uint64(len(b)-n)
+}
+
+// carriable tells whether the properties may go on to a device, which would have to end
+// its connection for texts that are no UTF-8 [MQTT-1.5.4-1, -2]; paho takes them.
+func carriable(p *message.Properties) bool {
+	texts := []string{p.ContentType, p.ResponseTopic}
+	for _, u := range p.User {
+		texts = append(texts, u.Name, u.Value)
+	}
+	for _, t := range texts {
+		if !utf8.ValidString(t) || strings.Contains(t, "\x00") {
+			return false
+		}
+	}
+	return p.ResponseTopic == "" || message.CheckTopic(p.ResponseTopic) == nil // [MQTT-3.3.2-14]
 }

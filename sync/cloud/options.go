@@ -3,6 +3,7 @@ package cloud
 import (
 	"cmp"
 	"context"
+	"crypto"
 	"fmt"
 	"log/slog"
 	"net"
@@ -28,12 +29,17 @@ type Options struct {
 	Port        int    // 443: ALPN x-amzn-mqtt-ca. Any other: none
 	Core        string // thing name of the gateway: its client id
 	Certificate string // PEM file
-	Key         string // PEM file
+	Key         string // PEM file; not read when there is a Signer
 	CA          string // PEM file; optional: the roots of the operating system
 	Version     int    // optional: MQTT5; or MQTT311
 	Proxy       string // optional: http:// or socks5:// URL
 	KeepAlive   time.Duration
 	Rate        Rate // a part that is zero is not shaped
+
+	// Signer returns the private key that belongs to the public one of the
+	// certificate, for one handshake: a key that is in no file. It is asked at each
+	// attempt, and neither it nor the key may take much longer than ctx. Optional.
+	Signer func(ctx context.Context, public crypto.PublicKey) (crypto.Signer, error)
 
 	// Subscriptions says what to subscribe to; asked at every connection and
 	// at Refresh. Optional.

@@ -54,7 +54,9 @@ func (l *Link) Faults() []string {
 	if t := l.trouble; t.attempt != "" {
 		all = append(all, fmt.Sprintf("not connected to the cloud since %s: %s", l.status.Since.UTC().Format(time.RFC3339), t.attempt))
 	}
-	if at := l.trouble.takenOver; !at.IsZero() && time.Since(at) < l.o.Timing.Taken.Max {
+	// Between two times that it is taken from us this link waits for at most Max, and then
+	// the other one does.
+	if at := l.trouble.takenOver; !at.IsZero() && time.Since(at) < 2*l.o.Timing.Taken.Max {
 		all = append(all, fmt.Sprintf("another client uses this gateway's identity %q: the cloud gave it the connection, so this one tries less often", l.o.Core))
 	}
 	if l.shaper.held() {

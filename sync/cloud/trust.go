@@ -1,11 +1,14 @@
 package cloud
 
 import (
+	"context"
+	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"time"
@@ -23,6 +26,77 @@ func CheckFiles(certificate, key, ca string) error {
 	}
 	_, err := loadRoots(ca)
 	return err
+}
+
+// pair returns the certificate with its key, which may be in a file or elsewhere.
+func (l *Link) pair(ctx context.Context) (*tls.Certificate, error) {
+	if l.o.Signer == nil {
+		return loadPair(l.o.Certificate, l.o.Key)
+	}
+	pair, err := LoadCertificate(l.o.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	key := &coreKey{certificate: l.o.Certificate}
+	if key.Signer, err = l.o.Signer(ctx, pair.Leaf.PublicKey); err != nil {
+		return nil, key.trouble(err)
+	}
+	pair.PrivateKey = key
+	return pair, nil
+}
+
+// coreKey is the key of one handshake, and remembers why it did not sign: crypto/tls tells that in
+// words of its own, and the same trouble would be told twice.
+type coreKey struct {
+	crypto.Signer
+	certificate string // the file
+	wrong       error
+}
+
+func (k *coreKey) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	signature, err := k.Signer.Sign(random, digest, opts)
+	if err != nil {
+		k.wrong = k.trouble(err)
+	}
+	return signature, err
+}
+
+func (k *coreKey) trouble(err error) error {
+	return fmt.Errorf("use the key of the core's certificate %s: %w", k.certificate, err)
+}
+
+// keyTrouble returns what kept the key of a handshake that is over from signing.
+func keyTrouble(config *tls.Config) error {
+	pair, err := config.GetClientCertificate(nil)
+	if err != nil {
+		return err
+	}
+	if k, ok := pair.PrivateKey.(*coreKey); ok {
+		return k.wrong
+	}
+	return nil
+}
+
+// LoadCertificate reads the core's certificate, and those of its issuers that stand in the same
+// file, without a key.
+func LoadCertificate(file string) (*tls.Certificate, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the core's certificate: %w", err)
+	}
+	pair := new(tls.Certificate)
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "CERTIFICATE" {
+			pair.Certificate = append(pair.Certificate, block.Bytes)
+		}
+	}
+	if len(pair.Certificate) == 0 {
+		return nil, fmt.Errorf("read the core's certificate: %s holds no certificate in PEM", file)
+	}
+	if pair.Leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
+		return nil, fmt.Errorf("read the core's certificate %s: %w", file, err)
+	}
+	return pair, nil
 }
 
 func loadPair(certificate, key string) (*tls.Certificate, error) {
@@ -64,9 +138,10 @@ func loadRoots(ca string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// tlsConfig reads the files and says how to trust the cloud.
-func (l *Link) tlsConfig() (*tls.Config, error) {
-	pair, err := loadPair(l.o.Certificate, l.o.Key)
+// tlsConfig reads the files and says how to trust the cloud. It is for handshakes that end
+// with ctx.
+func (l *Link) tlsConfig(ctx context.Context) (*tls.Config, error) {
+	pair, err := l.pair(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -2,13 +2,17 @@ package cloud
 
 import (
 	"context"
+	"crypto"
+	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -189,3 +193,53 @@ func TestCertificateThatEndsSoon(t *testing.T) {
 }
 
 func second(_, b []byte) []byte { return b }
+
+// A key that is in no file is asked for at each attempt; what is wrong with it is told, and
+// mends itself.
+func TestSigner(t *testing.T) {
+	f := newFake(t, func(p *peer) { p.welcome(); p.rest() })
+	o := f.options()
+	pair, err := loadPair(o.Certificate, o.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(o.Key); err != nil {
+		t.Fatal(err)
+	}
+	var there, broken atomic.Bool
+	o.Signer = func(_ context.Context, public crypto.PublicKey) (crypto.Signer, error) {
+		key := pair.PrivateKey.(*ecdsa.PrivateKey)
+		if !key.PublicKey.Equal(public) {
+			return nil, errors.New("asked for the key of another certificate")
+		}
+		if !there.Load() {
+			return nil, errors.New("the token is not there")
+		}
+		if broken.Load() {
+			return brokenKey{key}, nil
+		}
+		return key, nil
+	}
+	broken.Store(true)
+	there.Store(true)
+	l := run(t, o)
+	untilError(t, l, "use the key of the core's certificate "+o.Certificate+": the token is broken")
+	broken.Store(false)
+	there.Store(false)
+	untilError(t, l, "use the key of the core's certificate "+o.Certificate+": the token is not there")
+	if faults := strings.Join(l.Faults(), "\n"); !strings.Contains(faults, "the token is not there") {
+		t.Errorf("faults %q", faults)
+	}
+	there.Store(true)
+	untilConnected(t, l)
+	if faults := l.Faults(); len(faults) != 0 {
+		t.Errorf("faults %q", faults)
+	}
+}
+
+// brokenKey is a key that does not sign.
+type brokenKey struct{ crypto.Signer }
+
+func (brokenKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errors.New("the token is broken")
+}

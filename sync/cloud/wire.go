@@ -132,7 +132,11 @@ func decode(d dialect, packet []byte) (p any, err error) {
 			p, err = nil, fmt.Errorf("read a packet: it is malformed (%v)", r)
 		}
 	}()
-	return d.decode(packet)
+	p, err = d.decode(packet)
+	if r, ok := p.(received); ok && r.msg.QoS > 0 && r.id == 0 {
+		return nil, fmt.Errorf("read a packet: it is malformed (no packet id)") // [MQTT-2.2.1-3]
+	}
+	return p, err
 }
 
 // seconds rounds up, for a wait that is cut to 0 s would mean "never" or

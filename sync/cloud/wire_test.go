@@ -82,7 +82,12 @@ func TestDecode(t *testing.T) {
 		{"QoS 2, 3.1.1", mqtt311{}, "3405 000174 0003", nil, "QoS 2"},
 		{"CONNECT from a server", mqtt5{}, "100e 00044d515454 05 00 003c 00 000161", nil, "may not send CONNECT"},
 		{"PINGREQ from a server", mqtt311{}, "c000", nil, "may not send PINGREQ"},
-		{"cut", mqtt5{}, "3003 000574", nil, "EOF"},
+		{"cut", mqtt5{}, "3003 000574", nil, "malformed"},
+		{"properties beyond the end", mqtt5{}, "3206 000174 0009 78", nil, "its properties do not end in it"},
+		{"a property that is no UTF-8", mqtt5{}, "300b 000174 07 26 0001ff 000176", nil, "no packet may carry"},
+		{"a response topic that is a filter", mqtt5{}, "300a 000174 06 08 0003612f23", nil, "no packet may carry"},
+		{"packet id 0", mqtt5{}, "3206 000174 0000 00", nil, "no packet id"},
+		{"packet id 0, 3.1.1", mqtt311{}, "3205 000174 0000", nil, "no packet id"},
 		{"cut, 3.1.1", mqtt311{}, "3003 000574", nil, "< 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

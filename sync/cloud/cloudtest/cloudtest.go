@@ -22,10 +22,12 @@ package cloudtest
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -70,6 +72,7 @@ type Cloud struct {
 	mqtt    net.Listener
 	data    net.Listener // nil without
 	weather *weather
+	server  atomic.Pointer[tls.Certificate] // that the endpoint shows
 
 	mu sync.Mutex // protects all below
 	*broker

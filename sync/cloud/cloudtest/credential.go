@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // CA returns the CA's certificate, PEM.
@@ -15,6 +16,11 @@ func (c *Cloud) CA() []byte { return c.ca.PEM() }
 // Issue makes a key and a certificate for a thing, both PEM. The thing may
 // connect from now on; there is no registry to add it to.
 func (c *Cloud) Issue(thing string) (cert, key []byte, err error) { return c.ca.Issue(thing) }
+
+// IssueBetween is Issue of a certificate that begins and ends.
+func (c *Cloud) IssueBetween(thing string, begin, end time.Time) (cert, key []byte, err error) {
+	return c.ca.IssueBetween(thing, begin, end)
+}
 
 // Files are the paths of a thing's credential, all PEM, as in the `cloud`
 // section of a group file.
@@ -69,9 +75,10 @@ func (c *Cloud) ClientTLS(thing string) (*tls.Config, error) {
 
 // serverTLS is what a client of MQTT, or of the data plane, meets.
 func (c *Cloud) serverTLS(dataPlane bool) (*tls.Config, error) {
-	cert, err := c.ca.server(c.o.Name)
-	if err != nil {
-		return nil, err
+	if c.server.Load() == nil { // the first of the two listeners
+		if err := c.Renew(begins, never); err != nil {
+			return nil, err
+		}
 	}
 	clients := x509.NewCertPool()
 	clients.AddCert(c.ca.cert)
@@ -80,7 +87,7 @@ func (c *Cloud) serverTLS(dataPlane bool) (*tls.Config, error) {
 		protocols = []string{alpnHTTP, "http/1.1"}
 	}
 	return &tls.Config{
-		Certificates:           []tls.Certificate{cert},
+		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.server.Load(), nil },
 		ClientAuth:             tls.RequireAndVerifyClientCert,
 		ClientCAs:              clients,
 		NextProtos:             protocols,
@@ -107,6 +114,15 @@ func (c *Cloud) serverTLS(dataPlane bool) (*tls.Config, error) {
 			return nil
 		},
 	}, nil
+}
+
+// Renew has the endpoint show another certificate, which begins and ends.
+func (c *Cloud) Renew(begin, end time.Time) error {
+	cert, err := c.ca.server(c.o.Name, begin, end)
+	if err == nil {
+		c.server.Store(&cert)
+	}
+	return err
 }
 
 func (c *Cloud) refused(rule, detail string) error {

@@ -80,20 +80,31 @@ func (a *Authority) PEM() []byte { return certPEM(a.cert.Raw) }
 
 // Issue makes a key and a client certificate for a thing, both PEM.
 func (a *Authority) Issue(thing string) (cert, key []byte, err error) {
+	return a.issue(validForever(thing))
+}
+
+// IssueBetween is Issue of a certificate that begins and ends.
+func (a *Authority) IssueBetween(thing string, begin, end time.Time) (cert, key []byte, err error) {
 	template := validForever(thing)
+	template.NotBefore, template.NotAfter = begin, end
+	return a.issue(template)
+}
+
+func (a *Authority) issue(template *x509.Certificate) (cert, key []byte, err error) {
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	der, private, err := a.sign(template)
 	if err != nil {
-		return nil, nil, fmt.Errorf("issue a certificate for %q: %w", thing, err)
+		return nil, nil, fmt.Errorf("issue a certificate for %q: %w", template.Subject.CommonName, err)
 	}
 	key, err = keyPEM(private)
 	return certPEM(der), key, err
 }
 
 // server makes the certificate of the endpoint.
-func (a *Authority) server(name string) (tls.Certificate, error) {
+func (a *Authority) server(name string, begin, end time.Time) (tls.Certificate, error) {
 	template := validForever(name)
+	template.NotBefore, template.NotAfter = begin, end
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	template.DNSNames = []string{name}
@@ -113,13 +124,19 @@ func (a *Authority) sign(template *x509.Certificate) (der []byte, key *ecdsa.Pri
 	return der, key, err
 }
 
+// The life of what never ends.
+var (
+	begins = time.Unix(0, 0)
+	never  = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+)
+
 func validForever(name string) *x509.Certificate {
 	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)) // never fails since Go 1.24
 	return &x509.Certificate{
 		SerialNumber: serial.Add(serial, big.NewInt(1)),
 		Subject:      pkix.Name{CommonName: name},
-		NotBefore:    time.Unix(0, 0),
-		NotAfter:     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+		NotBefore:    begins,
+		NotAfter:     never,
 	}
 }
 

@@ -91,19 +91,16 @@ func (f *function) adopt(c Config) error {
 	return f.reload(c)
 }
 
-// Retain drops the waiting calls of rows that a reload took: those whose route keep
-// refuses.
-func (m *Manager) Retain(keep func(route string) bool) {
+// Recheck drops the calls that wait and do not stand any more, after a reload.
+func (m *Manager) Recheck() {
 	for _, f := range m.list() {
 		f.mu.Lock()
 		before := f.stats.dropped
-		f.closeAll(func(c *call) (end, bool) {
-			return end{verdict: Dropped, reason: ReasonNoRow}, c.counted && !keep(c.route)
-		})
+		f.closeAll(func(c *call) (end, bool) { return rowGone, !c.damaged && !c.stands() })
 		dropped := f.stats.dropped - before
 		f.unlock()
 		if dropped > 0 {
-			f.log.Info("Calls are dropped whose row is gone", "calls", dropped)
+			f.log.Info("Calls are dropped that no row lets pass any more", "calls", dropped)
 		}
 	}
 }

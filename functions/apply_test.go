@@ -1,9 +1,12 @@
 package functions
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,26 +96,67 @@ func TestApplyRefuses(t *testing.T) {
 	r.start()
 }
 
-// Calls that wait by a row that a reload took are dropped; others stay.
-func TestRetain(t *testing.T) {
+// Calls that no row lets pass any more are dropped while they wait; others stay.
+func TestRecheck(t *testing.T) {
 	var k record
+	var gone atomic.Bool
 	p, open := gate(&k)
-	r := newRig(t, t.TempDir(), p, Options{}, config("f", pinned)).start()
+	stands := func(source, topic, function string) bool {
+		return !gone.Load() || source == "lamp" && topic == "t/f" && function == "f"
+	}
+	patient := func(c *Config) { c.Timeout = time.Hour }
+	r := newRig(t, t.TempDir(), p, Options{Stands: stands}, config("f", pinned, patient)).start()
 	r.put("f", "0")
 	r.until("it runs", func() bool { return r.stats().Running == 1 })
-	for i, route := range []string{"a", "b", "a"} {
-		r.put("f", fmt.Sprint(i+1), func(c *Call) { c.Route = route; c.Durable = i == 2 })
-	}
-	r.m.Retain(func(route string) bool { return route != "a" })
+	r.put("f", "1", func(c *Call) { c.Message.Source.Name = "other" })
+	r.put("f", "2")
+	r.put("f", "3", durable, func(c *Call) { c.Message.Topic = "u/f" })
+	r.until("it is on the disk", func() bool { return r.stats().Durable == 1 })
+	denied := make(chan error, 1)
+	go func() {
+		_, err := r.m.InvokeFrom(context.Background(), "function:g", "f", []byte("4"), "t/f")
+		denied <- err
+	}()
+	go func() {
+		_, _ = r.m.Invoke(context.Background(), "f", []byte("5"), "") // of a person, who needs no row
+	}()
+	r.until("all wait", func() bool { return r.stats().Queued == 5 })
+	gone.Store(true)
+	r.m.Recheck()
 	r.want(map[string]int{"dropped row-gone": 2})
+	if err := <-denied; !errors.Is(err, ErrNoRow) {
+		t.Errorf("InvokeFrom: %v", err)
+	}
 	open()
 	r.want(map[string]int{"dropped row-gone": 2, "done": 2})
-	if got := k.got(); !slices.Equal(got, []string{"0", "2"}) {
+	r.until("that of a person is made", func() bool { return len(k.got()) == 3 })
+	if got := k.got(); !slices.Equal(got, []string{"0", "2", "5"}) {
 		t.Errorf("calls %q", got)
 	}
-	if s := r.stats(); s.Durable != 0 {
-		t.Errorf("stats %+v", s)
-	}
+	r.until("nothing is on the disk", func() bool { return r.stats().Durable == 0 })
+}
+
+// A call that is being made while its row goes is not tried again.
+func TestRecheckBetweenTries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var gone atomic.Bool
+		var tries atomic.Int32
+		p := serve(func(*fakeProcess, *endpoint.Invocation) ([]byte, error) {
+			tries.Add(1)
+			time.Sleep(time.Second)
+			return nil, errors.New("not yet")
+		})
+		r := newRig(t, t.TempDir(), p, Options{Stands: func(string, string, string) bool { return !gone.Load() }}, config("f")).start()
+		r.put("f", "1", durable)
+		time.Sleep(time.Second / 2)
+		gone.Store(true)
+		r.m.Recheck()
+		time.Sleep(time.Hour)
+		if got := r.verdicts(); tries.Load() != 1 || got["dropped row-gone"] != 1 || len(got) != 1 {
+			t.Errorf("tried %d times, settled %v", tries.Load(), got)
+		}
+		r.stop()
+	})
 }
 
 // What the process does not depend on changes under it.

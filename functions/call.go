@@ -17,6 +17,7 @@ type call struct {
 	expires   time.Time // zero: never
 	route     string
 	counted   bool // Put took it: Settled is told
+	byRow     bool // a row let it come: it must stand while it waits
 	scheduled bool // the schedule made it
 	durable   bool
 	onStored  func(error)  // of a durable one, else nil
@@ -36,6 +37,11 @@ type call struct {
 	answered   bool
 	ended      bool // end holds
 	end        end
+}
+
+// stands tells whether a call may still be made. A reload may have taken the row.
+func (c *call) stands() bool {
+	return !c.byRow || c.f.m.o.Stands(c.source, c.subject, c.f.name)
 }
 
 // end is what became of a call.

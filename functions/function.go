@@ -123,6 +123,8 @@ func (f *function) tell(c *call) {
 			o.err = ErrStopped
 		case ReasonGone:
 			o.err = ErrNoFunction
+		case ReasonNoRow:
+			o.err = ErrNoRow
 		case ReasonOldest, ReasonNewest:
 			o.err = ErrFull
 		}

@@ -174,8 +174,8 @@ func (m *Manager) logPath(name string) string { return filepath.Join(m.o.Dir, "l
 // Logs returns the last n lines of a function, the oldest first; also of former runs,
 // and of functions that the file has no more.
 func (m *Manager) Logs(function string, n int) ([]Line, error) {
-	if err := checkName(function); err != nil {
-		return nil, err
+	if checkName(function) != nil {
+		return nil, ErrNoFunction // nor may the name lead to another file
 	}
 	lines, err := readLog(m.logPath(function), n)
 	if err != nil && m.find(function) == nil {

@@ -71,6 +71,9 @@ func newManager(o Options, l launcher) (*Manager, error) {
 	if o.Requeued == nil {
 		o.Requeued = func(string, int) {}
 	}
+	if o.Stands == nil {
+		o.Stands = func(string, string, string) bool { return true }
+	}
 	if o.Reply == nil {
 		o.Reply = func(context.Context, string, string, []byte) error {
 			return errors.New("there is nowhere to publish to")

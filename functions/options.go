@@ -33,6 +33,10 @@ type Options struct {
 	// Requeued is told that n calls of a route were put back from quarantine, before
 	// anything becomes of them. It must not block. Optional.
 	Requeued func(route string, n int)
+	// Stands tells whether the table in force lets a message of source on topic go to a
+	// function. It is asked of each call that came by a row, as it is made, and of those that
+	// wait by Recheck. It must not block, nor call the Manager. Optional.
+	Stands func(source, topic, function string) bool
 	// Region and Account are those of the ARNs that functions see.
 	Region, Account string
 	Log             *slog.Logger // optional
@@ -93,6 +97,8 @@ var (
 	ErrStopped    = errors.New("the functions have stopped")
 	// ErrFull: the queue of the function gave the call up; of Invoke only.
 	ErrFull = errors.New("the queue of the function is full")
+	// ErrNoRow: a reload took the row while the call waited; of InvokeFrom only.
+	ErrNoRow = errors.New("no row lets the call pass any more")
 	// ErrBehind: as many durable calls wait for the disk as may.
 	ErrBehind = errors.New("the disk is too slow for what comes in")
 )
@@ -124,7 +130,7 @@ const (
 	ReasonNewest    = "full-newest"      // did not find room
 	ReasonTTL       = "ttl"              // Expired
 	ReasonGone      = "function-gone"    // the group file has the function no more
-	ReasonNoRow     = "row-gone"         // nor the row
+	ReasonNoRow     = "row-gone"         // no row lets it pass any more
 	ReasonStopped   = "stopped"          // the gateway ended first
 	ReasonNotStored = "not-stored"       // the database ended before it was on the disk
 )

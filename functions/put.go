@@ -22,7 +22,7 @@ func (m *Manager) Put(c Call) error {
 	kept := c.Message.Keep()
 	queued := &call{
 		f: f, id: newID(), source: kept.Source.String(), subject: kept.Topic, payload: kept.Payload,
-		expires: kept.Expires, route: c.Route, counted: true, durable: c.Durable,
+		expires: kept.Expires, route: c.Route, counted: true, byRow: true, durable: c.Durable,
 	}
 	if c.Durable {
 		if queued.onStored = c.Stored; queued.onStored == nil {
@@ -39,16 +39,26 @@ const linger = 20 * time.Millisecond
 // tried again. The error says that the call was not made: ErrNoFunction, ErrTooLarge,
 // ErrFull, ErrStopped, or that of ctx, whose end does not end a call that runs.
 func (m *Manager) Invoke(ctx context.Context, function string, event []byte, subject string) (Result, error) {
+	return m.invoke(ctx, function, &call{source: "invoke", subject: subject, payload: event})
+}
+
+// InvokeFrom is Invoke by a source that needs a row for it, which the caller has found.
+// The error may be ErrNoRow, too.
+func (m *Manager) InvokeFrom(ctx context.Context, source, function string, event []byte, subject string) (Result, error) {
+	return m.invoke(ctx, function, &call{source: source, subject: subject, payload: event, byRow: true})
+}
+
+func (m *Manager) invoke(ctx context.Context, function string, c *call) (Result, error) {
 	f := m.find(function)
 	if f == nil {
 		return Result{}, ErrNoFunction
 	}
-	if len(event) > m.o.Bounds.Payload {
+	if len(c.payload) > m.o.Bounds.Payload {
 		return Result{}, ErrTooLarge
 	}
 	lines, end := f.journal.follow()
 	defer end()
-	c := &call{f: f, id: newID(), source: "invoke", subject: subject, payload: event, result: make(chan outcome, 1)}
+	c.f, c.id, c.result = f, newID(), make(chan outcome, 1)
 	if err := f.enqueue(c); err != nil {
 		return Result{}, err
 	}

@@ -97,6 +97,8 @@ func (f *function) take(now time.Time) *call {
 			}
 		case c.damaged:
 			f.close(c, damaged)
+		case !c.stands(): // it was being tried, or on its way here, when the table changed
+			f.close(c, rowGone)
 		case c.unfit:
 			f.close(c, f.giveUp(c, ReasonNotJSON, Failure{Type: "Runtime.MarshalError", Message: "the payload is not JSON (encoding: binary passes it as it is)"}))
 		default:
@@ -107,6 +109,9 @@ func (f *function) take(now time.Time) *call {
 	}
 	return nil
 }
+
+// rowGone is the end of a call that no row lets pass any more.
+var rowGone = end{verdict: Dropped, reason: ReasonNoRow}
 
 // damaged is the end of a call that is not as it was written.
 var damaged = end{verdict: Quarantined, reason: reasonDamaged, failure: Failure{Message: "the disk has damaged it: its checksum is wrong"}}

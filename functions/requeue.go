@@ -64,7 +64,7 @@ func (m *Manager) pick(tx *sqlite.Tx, pick func(Record) (string, bool)) (batch [
 		coming[f] = list{n: n.n + 1, bytes: n.bytes + int64(len(r.Payload))}
 		batch = append(batch, &call{
 			f: f, id: r.ID, source: r.Source, subject: r.Topic, payload: r.Payload, route: route,
-			counted: true, durable: true, stored: true, seq: r.Seq,
+			counted: true, byRow: true, durable: true, stored: true, seq: r.Seq,
 		})
 		return nil
 	})

@@ -81,7 +81,7 @@ func (s *store) load(of func(name string) *function, take func(c *call, damaged 
 			return err
 		}
 		for rows.Next() {
-			c := &call{durable: true, stored: true, counted: true}
+			c := &call{durable: true, stored: true, counted: true, byRow: true}
 			var name string
 			var expires, sum int64
 			if err := rows.Scan(&c.seq, &name, &c.route, &c.id, &c.source, &c.subject, &expires, &sum, &c.payload); err != nil {

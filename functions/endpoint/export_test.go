@@ -19,3 +19,15 @@ func (e *Endpoint) Admit(conn net.Conn) error {
 func (e *Endpoint) WithoutDiag() {
 	e.listener.guests.diag = func(netip.AddrPort, netip.AddrPort) (uint32, error) { return 0, errors.New("there is no sock_diag") }
 }
+
+// Take serves a connection as if the listener had accepted it, without asking whose it is.
+func (e *Endpoint) Take(conn net.Conn) {
+	e.conns.add(conn)
+	go e.serveDirect(conn)
+}
+
+// ServeTaken serves those on which something unusual was asked, until Close.
+func (e *Endpoint) ServeTaken() error { return e.server.Serve(e.conns) }
+
+// SetToken sets what the local calls of Greengrass V1 must carry.
+func (e *Endpoint) SetToken(token string) { e.keys.token = token }

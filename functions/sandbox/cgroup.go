@@ -150,10 +150,16 @@ type cgroup struct {
 // make makes a group for a process. Its limit of memory comes with limit: the
 // launcher needs some of its own before.
 func (h *hierarchy) make(spec *Spec) (*cgroup, error) {
-	name := fmt.Sprintf("%s%d-%s-%d", groupPrefix, os.Getpid(), spec.Name, h.next.Add(1))
-	g := &cgroup{path: filepath.Join(h.base, name), memory: h.memory}
-	if err := os.Mkdir(g.path, 0o755); err != nil {
-		return nil, fmt.Errorf("make its control group: %w", err)
+	g := &cgroup{memory: h.memory}
+	for made := false; !made; {
+		name := fmt.Sprintf("%s%d-%s-%d", groupPrefix, os.Getpid(), spec.Name, h.next.Add(1))
+		g.path = filepath.Join(h.base, name)
+		err := os.Mkdir(g.path, 0o755)
+		// A gateway that was killed may have had the number of this process; and a test has
+		// several gateways in one.
+		if made = err == nil; !made && !errors.Is(err, os.ErrExist) {
+			return nil, fmt.Errorf("make its control group: %w", err)
+		}
 	}
 	if h.pids {
 		// Enough for the threads of the launcher.

@@ -1,6 +1,7 @@
 package shadows_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -121,7 +122,7 @@ func (s *site) open(o cloudtest.Options) {
 // a disk takes for an fsync is not what these tests are about.
 func folder(tb testing.TB) string {
 	tb.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "greengate-shadows-")
+	dir, err := os.MkdirTemp(cmp.Or(os.Getenv("TMPDIR"), "/dev/shm"), "greengate-shadows-")
 	if err != nil {
 		return tb.TempDir()
 	}

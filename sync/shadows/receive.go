@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"greengate/localshadow"
 )
 
 // Receive takes a message of the cloud, if it is one of the shadow service. It
@@ -23,7 +25,11 @@ func (r *Reconciler) Receive(topic string, payload []byte) (taken bool) {
 		return true
 	}
 	var a answer
-	if err := json.Unmarshal(payload, &a); err != nil {
+	err := json.Unmarshal(payload, &a)
+	if err == nil && k.name != "" {
+		err = localshadow.CheckName(k.name) // of another there is nothing here, and nothing to ask
+	}
+	if err != nil {
 		r.garbage(k, err)
 		return true
 	}
@@ -91,7 +97,7 @@ func (r *Reconciler) accepted(e *entry, a *answer, state *node) {
 
 // rejected takes the refusal of a request.
 func (r *Reconciler) rejected(e *entry, a *answer) {
-	r.figures.rejected[a.Code]++
+	r.figures.rejected[known(a.Code)]++
 	why := fmt.Sprintf("%d: %.200s", a.Code, a.Message)
 	op := e.request.op
 	switch {
@@ -113,6 +119,15 @@ func (r *Reconciler) rejected(e *entry, a *answer) {
 	r.landed(e)
 }
 
+// known is a code to count: those that are none of HTTP's are one, lest the cloud make
+// the figures grow for ever.
+func known(code int) int {
+	if code < 100 || code > 599 {
+		return 0
+	}
+	return code
+}
+
 // contested: somebody else has changed the document. If the notification that
 // said so is here, there is nothing to ask.
 func (r *Reconciler) contested(e *entry) {
@@ -129,9 +144,17 @@ func (r *Reconciler) contested(e *entry) {
 	}
 }
 
+// maxEntries bounds what a cloud that tells of ever new shadows can make us keep; each
+// takes some 500 bytes. The next connection asks for those that really are.
+const maxEntries = 100_000
+
 // notified takes what somebody else has done, or we ourselves when we had given
 // it up.
 func (r *Reconciler) notified(k key, n note) {
+	if r.schedule.entries[k] == nil && len(r.schedule.entries) >= maxEntries {
+		r.figures.garbage++
+		return
+	}
 	e := r.schedule.entry(k)
 	r.schedule.promote(e)
 	e.pardon()

@@ -31,8 +31,10 @@ func devices(n int) (messages []message.Message) {
 }
 
 // intoSpool is the way that is measured.
-func intoSpool(b *testing.B) way {
-	s, _ := newBench(b, filepath.Join(b.TempDir(), "spool.db"), telemetry.Options{})
+func intoSpool(b *testing.B) way { return intoSpoolOf(b, telemetry.Options{}) }
+
+func intoSpoolOf(b *testing.B, o telemetry.Options) way {
+	s, _ := newBench(b, filepath.Join(b.TempDir(), "spool.db"), o)
 	return spoolWay(b, s)
 }
 

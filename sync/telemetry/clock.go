@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"sort"
 	"strconv"
@@ -34,7 +35,8 @@ const step = 500 * time.Millisecond
 type boot struct {
 	first int64 // seq of its first message
 	id    string
-	base  int64 // wall clock, in ns, at the boot of the machine; 0: not known
+	base  int64  // wall clock, in ns, at the boot of the machine; 0: not known
+	key   string // the id of the key under which its messages are written; "": in clear
 }
 
 // clock gives messages their stamps. A stamp is not written anew when the right time
@@ -92,14 +94,14 @@ func machineClock() (Clock, error) {
 
 // load reads the boots. Messages from first on are of this one.
 func (c *clock) load(tx *sqlite.Tx, first int64) error {
-	rows, err := tx.Query("SELECT first, boot, coalesce(base, 0) FROM boots ORDER BY first")
+	rows, err := tx.Query("SELECT first, boot, coalesce(base, 0), coalesce(key, '') FROM boots ORDER BY first")
 	if err != nil {
 		return err
 	}
 	present := boot{first: first, id: c.id}
 	for rows.Next() {
 		var b boot
-		if err := rows.Scan(&b.first, &b.id, &b.base); err != nil {
+		if err := rows.Scan(&b.first, &b.id, &b.base, &b.key); err != nil {
 			return err
 		}
 		if b.id == c.id {
@@ -116,8 +118,9 @@ func (c *clock) load(tx *sqlite.Tx, first int64) error {
 	return rows.Err()
 }
 
-// begin writes this boot, and forgets those of which no message is left.
-func (c *clock) begin(tx *sqlite.Tx) error {
+// begin writes this boot, whose messages are written under the key with that id, and
+// forgets those of which no message is left.
+func (c *clock) begin(tx *sqlite.Tx, key string) error {
 	oldest := c.boots[len(c.boots)-1].first
 	for lane := range lanes {
 		var seq int64
@@ -137,7 +140,45 @@ func (c *clock) begin(tx *sqlite.Tx) error {
 	if c.right {
 		b.base = c.base
 	}
-	return tx.Exec("INSERT OR REPLACE INTO boots (first, boot, base) VALUES (?, ?, ?)", b.first, b.id, b.base)
+	b.key = key
+	return tx.Exec("INSERT OR REPLACE INTO boots (first, boot, base, key) VALUES (?, ?, ?, nullif(?, ''))", b.first, b.id, b.base, key)
+}
+
+// written notes under which key the messages of this boot are written, before the first
+// of them.
+func (c *clock) written(tx *sqlite.Tx, key string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := &c.boots[len(c.boots)-1]
+	b.key = key
+	return tx.Exec("UPDATE boots SET key = ? WHERE first = ?", key, b.first)
+}
+
+// part are the messages from first to last, written under one key.
+type part struct {
+	first, last int64
+	key         string
+}
+
+// parts returns the boots as parts.
+func (c *clock) parts() []part {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	parts := make([]part, len(c.boots))
+	for i, b := range c.boots {
+		parts[i] = part{b.first, math.MaxInt64, b.key}
+		if i > 0 {
+			parts[i-1].last = b.first - 1
+		}
+	}
+	return parts
+}
+
+// key returns the id of the key under which a message is written, "" for none.
+func (c *clock) key(seq int64) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.of(seq).key
 }
 
 // stamp is what is written with a message of this moment.

@@ -8,10 +8,10 @@
 //
 // A message is safe when stored is called: its group is fsynced, or the cloud has
 // acknowledged it. It leaves the disk when the cloud has acknowledged that message,
-// when its time has run out, when a bound says so, or when the cloud can never take it:
-// each of these is told once, by Options.Settled, after the row has left. From the
-// quarantine somebody may put it back (Requeue): that is a new message, told by
-// Options.Requeued.
+// when its time has run out, when a bound says so, when no row leads it there any more, or
+// when the cloud can never take it: each of these is told once, by Options.Settled, after
+// the row has left. From the quarantine somebody may put it back (Requeue): that is a new
+// message, told by Options.Requeued.
 //
 // Messages of one source and topic go up in the order in which they came in, each
 // at least once. When the outcome of one is not known (the connection ended) or it
@@ -22,6 +22,9 @@
 //
 // A row of the subscription table with a live share may opt out of that order: see
 // Route.Overtake.
+//
+// What waits may be encrypted on the disk, with a key that is elsewhere: see seal.go. What
+// cannot be read for want of its key waits for it, and nothing for that.
 //
 // # What travels with a message
 //

@@ -36,7 +36,7 @@ func (u *uploader) early() *flight {
 	e := &in.staged[in.early]
 	it := newItem(e.seq, e.want, e.row.bytes[:e.row.body], e.row.bytes[e.row.body:])
 	it.route, it.early, it.round = e.route, true, in.round
-	if e.seq > in.safe || e.item != nil || e.route.settings.Load().Batch.MaxSize > 0 || u.waits(it.stream()) {
+	if !s.o.Stands(it.source, it.topic) || e.seq > in.safe || e.item != nil || e.route.settings.Load().Batch.MaxSize > 0 || u.waits(it.stream()) {
 		in.write()
 		return nil
 	}

@@ -48,7 +48,7 @@ func (s *Spool) Faults() (faults []string) {
 	if flights > 0 && time.Since(oldest) > slowAck {
 		add("%d messages were sent and not acknowledged, the first %v ago", flights, time.Since(oldest).Round(time.Second))
 	}
-	return append(faults, s.stats.faults()...)
+	return append(append(faults, s.keys.faults()...), s.stats.faults()...)
 }
 
 // faults tells of messages that were given up or put aside.

@@ -18,9 +18,15 @@ type item struct {
 	mono, wall int64
 	ttl        int64 // ms
 	flags      int
-	damaged    bool // its checksum is wrong
+	damaged    bool // its checksum is wrong, or its seal
+	forged     bool // it is the seal
 	properties []byte
 	payload    []byte
+
+	front  []byte // of one in a box
+	sealed box    // nil: it is in clear, or open
+	locked string // the id of the key that opens it, which is not there
+	counts int64  // what one in a box counts as
 
 	gone bool // it leaves the disk: do not send it again
 
@@ -32,9 +38,25 @@ type item struct {
 // taken stands for a row that somebody other than the uploader has in hand.
 var taken = &item{gone: true}
 
+// damage says why it is not to be sent.
+func (it *item) damage() string {
+	if it.forged {
+		return causeForged
+	}
+	return causeDamaged
+}
+
+// readable reports whether it is known what it says.
+func (it *item) readable() bool { return !it.damaged && it.locked == "" }
+
 func (it *item) stream() streamKey { return streamKey{it.source, it.topic} }
 
-func (it *item) size() int64 { return int64(len(it.topic) + len(it.payload)) }
+func (it *item) size() int64 {
+	if it.flags&flagSealed != 0 {
+		return it.counts // also of one that cannot be opened
+	}
+	return int64(len(it.topic) + len(it.payload))
+}
 
 type streamKey struct{ source, topic string }
 
@@ -130,6 +152,13 @@ func read(tx *sqlite.Tx, lane laneID, after int64, limit int) (items []*item, er
 		bytes += it.size()
 	}
 	return items, rows.Err()
+}
+
+// items is read with what is in boxes opened, as far as there are keys.
+func (s *Spool) items(tx *sqlite.Tx, lane laneID, after int64, limit int) ([]*item, error) {
+	items, err := read(tx, lane, after, limit)
+	s.keys.open(items...)
+	return items, err
 }
 
 // heads hands the heads of the rows of a lane after one to see, and returns how many

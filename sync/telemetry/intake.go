@@ -44,6 +44,7 @@ type intake struct {
 	reserved int64 // no seq up to here is free after a crash
 	evict    evictions
 	tally    tally
+	sealed   []byte // what one statement writes, if it is encrypted
 }
 
 // maxTaken bounds the messages, and about the bytes, that one function writes.

@@ -13,7 +13,8 @@ const (
 )
 
 // keep does what is due by time: it looks at the clocks, counts rates, and has the
-// messages leave whose time has run out while they wait.
+// messages leave whose time has run out while they wait, or that do not stand any more. It
+// looks for keys that are missing.
 func (s *Spool) keep(ctx context.Context) {
 	ticker := time.NewTicker(keepEvery)
 	defer ticker.Stop()
@@ -21,10 +22,14 @@ func (s *Spool) keep(ctx context.Context) {
 	for {
 		select {
 		case <-ticker.C:
+		case <-s.judge:
+			s.drop(ctx)
+			continue
 		case <-ctx.Done():
 			return
 		}
 		s.stats.tick()
+		s.keys.tend(ctx)
 		if s.clock.look() {
 			s.log.Info("The right time has come; stamps of this boot are corrected")
 			if err := s.o.DB.Update(ctx, s.clock.save); err != nil && ctx.Err() == nil {

@@ -20,6 +20,7 @@ type laneSQL struct {
 	read        string                // the rows after one
 	heads       string                // the heads of the rows after one, and how long their bodies are
 	one         string                // head and body of one
+	count       string                // how many there are between two
 	insert      [len(stepRows)]string // of that many rows
 	remove      [len(stepRows)]string // likewise
 }
@@ -47,6 +48,7 @@ var statements = func() (all [lanes]laneSQL) {
 			read:  "SELECT seq, head, body" + after,
 			heads: "SELECT seq, head, length(body)" + after,
 			one:   "SELECT head, body FROM " + table + " WHERE seq = ?",
+			count: "SELECT count(*) FROM " + table + " WHERE seq BETWEEN ? AND ?",
 		}
 		for i, rows := range stepRows {
 			all[lane].remove[i] = "DELETE FROM " + table + " WHERE seq IN (?" + strings.Repeat(", ?", rows-1) + ")"

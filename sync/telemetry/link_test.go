@@ -42,6 +42,7 @@ type link struct {
 	sent     int
 	most     int // unacknowledged at a time
 	received []*telemetry.Publish
+	acked    []int // which of those sent the cloud has acknowledged, by what fate was told of them
 	cuts     int
 }
 
@@ -169,6 +170,9 @@ func (l *link) ack(id, epoch int, err error) {
 	if done != nil {
 		delete(l.unacked, id)
 		l.free.Broadcast()
+		if err == nil {
+			l.acked = append(l.acked, id)
+		}
 	}
 	l.mu.Unlock()
 	if done != nil {

@@ -27,6 +27,7 @@ type Record struct {
 	TTL        time.Duration       `json:"ttl_ns,omitempty"`
 	Retain     bool                `json:"retain,omitempty"`
 	Quarantine string              `json:"quarantine,omitempty"` // why it is there; empty: it waits
+	Locked     string              `json:"locked,omitempty"`     // the id of the key without which it cannot be read
 	Bytes      int                 `json:"bytes"`                // of the payload
 	Properties *message.Properties `json:"properties,omitempty"`
 	Payload    []byte              `json:"-"`
@@ -83,7 +84,7 @@ func (s *Spool) walk(ctx context.Context, yield func(Record) error) error {
 		for after, more := int64(0), true; more; {
 			var items []*item
 			err := s.o.DB.View(ctx, func(tx *sqlite.Tx) (err error) {
-				items, err = read(tx, lane, after, listRows)
+				items, err = s.items(tx, lane, after, listRows)
 				return err
 			})
 			if err != nil {
@@ -126,7 +127,7 @@ func (s *Spool) walkQuarantine(ctx context.Context, yield func(Record) error) er
 
 // quarantined hands the messages in quarantine after one to see.
 func (s *Spool) quarantined(tx *sqlite.Tx, after int64, limit int, see func(*item, Record) error) error {
-	rows, err := tx.Query(`SELECT seq, lane, route, reason, source, topic, mono, wall, ttl, flags, properties, payload
+	rows, err := tx.Query(`SELECT seq, lane, route, reason, source, topic, mono, wall, ttl, flags, properties, payload, head, cause
 		FROM quarantine WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
 	if err != nil {
 		return err
@@ -134,9 +135,17 @@ func (s *Spool) quarantined(tx *sqlite.Tx, after int64, limit int, see func(*ite
 	for rows.Next() {
 		it := &item{}
 		var route, reason string
+		var head, cause []byte
 		if err := rows.Scan(&it.seq, &it.lane, &route, &reason, &it.source, &it.topic,
-			&it.mono, &it.wall, &it.ttl, &it.flags, &it.properties, &it.payload); err != nil {
+			&it.mono, &it.wall, &it.ttl, &it.flags, &it.properties, &it.payload, &head, &cause); err != nil {
 			return err
+		}
+		if head != nil {
+			it = newItem(it.seq, it.lane, head, it.payload)
+			s.keys.open(it)
+		}
+		if cause != nil {
+			reason = s.keys.cause(it.seq, cause)
 		}
 		r := s.record(it, route)
 		r.Quarantine = reason
@@ -153,7 +162,10 @@ func (s *Spool) record(it *item, route string) Record {
 		Seq: it.seq, Source: it.source, Topic: it.topic, Priority: priorityOf[it.lane].String(), Route: route,
 		Time: stamp.Time, Clock: stamp.Clock, Boot: stamp.Boot, Mono: stamp.Mono,
 		TTL: time.Duration(it.ttl) * time.Millisecond, Retain: it.flags&flagRetain != 0,
-		Bytes: len(it.payload), Payload: it.payload,
+		Bytes: len(it.payload), Payload: it.payload, Locked: it.locked,
+	}
+	if it.sealed != nil { // nobody could open it
+		r.Bytes = int(it.counts)
 	}
 	if it.properties != nil {
 		r.Properties = &message.Properties{}

@@ -23,7 +23,7 @@ func TestMend(t *testing.T) {
 				"DELETE FROM routes WHERE key = 'b'", "DELETE FROM streams", "UPDATE state SET reserved = 3",
 				"DELETE FROM waiting WHERE route = 1", "UPDATE waiting SET messages = 7",
 				// One was put aside after the copy was made.
-				"INSERT INTO quarantine VALUES (1, 0, 'a', 'no', 0, 'thermo', 'high', 0, 0, 0, 0, NULL, x'30')",
+				"INSERT INTO quarantine (seq, lane, route, reason, at, source, topic, mono, wall, ttl, flags, properties, payload) VALUES (1, 0, 'a', 'no', 0, 'thermo', 'high', 0, 0, 0, 0, NULL, x'30')",
 			} {
 				if err := tx.Exec(sql); err != nil {
 					return err

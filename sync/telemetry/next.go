@@ -48,6 +48,9 @@ func (u *uploader) next() (f *flight, due time.Duration) {
 		u.give(suspect, Expired, ReasonTTL, "")
 		return nil, time.Millisecond // there may be others
 	}
+	if u.fallen(suspect) {
+		return nil, time.Millisecond
+	}
 	f = &flight{items: []*item{suspect}, array: u.batchable(suspect)}
 	u.alone = f
 	return f, 0
@@ -122,6 +125,11 @@ func (c *choice) take(from *[]*item, q *queue) *flight {
 			continue
 		}
 		if c.blocked[it.stream()] {
+			continue
+		}
+		if u.fallen(it) {
+			*from = slices.Delete(*from, i, i+1)
+			i--
 			continue
 		}
 		if !u.batchable(it) {

@@ -32,8 +32,11 @@ type entry struct {
 // Options.Settled is told once what became of the message, in this run or a later one.
 //
 // Neither stored nor Settled may block or call Put. An error of Put means that
-// nothing was taken: ErrBehind, ErrStopped, or what is wrong with the route.
+// nothing was taken: ErrBehind, ErrStopped, ErrNoKey, or what is wrong with the route.
 func (s *Spool) Put(m *message.Message, r Route, stored func(error)) error {
+	if s.keys.lacking.Load() {
+		return ErrNoKey
+	}
 	s.mu.Lock()
 	route, err := s.route(&r)
 	s.mu.Unlock()
@@ -56,7 +59,7 @@ func (s *Spool) Put(m *message.Message, r Route, stored func(error)) error {
 		h.flags |= flagSynced
 	}
 	return s.intake.put(entry{
-		row: newRow(source, m.Topic, properties, m.Payload, h), route: route, stream: hashOf(source, m.Topic),
+		row: newRow(source, m.Topic, properties, m.Payload, h), route: route, stream: s.keys.stream(source, m.Topic),
 		want: laneOf[r.Priority], size: int64(len(m.Topic) + len(m.Payload)), timed: h.ttl > 0, stored: stored,
 	})
 }

@@ -6,7 +6,8 @@ import (
 )
 
 // A message on the disk is its seq, a head and a body. The body is source, topic,
-// properties (JSON, empty for none) and payload, one behind the other. The head has at
+// properties (JSON, empty for none) and payload, one behind the other; in a spool that is
+// encrypted it is a box with these. The head has at
 //
 //	 0  sum    CRC-32C of the head from route on, and of the body
 //	 4  prev   seq of the message before of the same source and topic: an upper bound
@@ -35,6 +36,7 @@ const (
 	flagRetain  = 1 << iota
 	flagSynced  // the clock was right when it came
 	flagBodySum // written by the first schema: the sum is that of the body alone
+	flagSealed  // the body is a box: see seal.go
 )
 
 // row is a message as it goes onto the disk: head and body, one behind the other.
@@ -123,20 +125,30 @@ func parseHead(b []byte, body int) (h head, sound bool) {
 // size is what a message with that many bytes of body counts as: topic and payload.
 func (h *head) size(body int) int64 { return int64(body - h.source - h.properties) }
 
-// newItem makes of a row what is in hand.
+// newItem makes of a row what is in hand. What is in a box is for keys.open.
 func newItem(seq int64, lane laneID, front, body []byte) *item {
 	h, sound := parseHead(front, len(body))
 	it := &item{seq: seq, lane: lane, prev: h.prev, mono: h.mono, wall: h.wall, ttl: h.ttl, flags: h.flags, routeID: h.route}
 	it.damaged = !sound || binary.BigEndian.Uint32(front) != checksum(front, body)
-	it.source, body = string(body[:h.source]), body[h.source:]
-	it.topic, body = string(body[:h.topic]), body[h.topic:]
-	if h.properties > 0 {
-		it.properties = body[:h.properties:h.properties]
+	if h.flags&flagSealed != 0 {
+		it.front, it.sealed, it.counts = front, body, h.size(len(body))
+		it.damaged = it.damaged || !it.sealed.sound()
+		return it
 	}
-	if it.payload = body[h.properties:]; it.payload == nil {
+	it.fill(body, h.source, h.topic, h.properties)
+	return it
+}
+
+// fill takes a body apart. The lengths are those of its parts.
+func (it *item) fill(body []byte, source, topic, properties int) {
+	it.source, body = string(body[:source]), body[source:]
+	it.topic, body = string(body[:topic]), body[topic:]
+	if properties > 0 {
+		it.properties = body[:properties:properties]
+	}
+	if it.payload = body[properties:]; it.payload == nil {
 		it.payload = []byte{} // to SQLite nil is NULL
 	}
-	return it
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -166,12 +166,19 @@ func (r *removal) isolate(tx *sqlite.Tx, row *leave) error {
 		return err
 	}
 	it := newItem(row.seq, row.lane, head, body)
+	reason, cause := row.cause, []byte(nil)
+	if it.sealed != nil {
+		it.payload = it.sealed
+		if seal := r.l.s.keys.seal.Load(); seal != nil {
+			cause, reason = seal.box(nil, boundCause(row.seq), []byte(reason)), "" // it may name the topic
+		}
+	}
 	wall, _ := r.l.s.clock.now()
 	return tx.Exec(`INSERT OR REPLACE INTO quarantine
-		(seq, lane, route, reason, at, source, topic, mono, wall, ttl, flags, properties, payload)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		it.seq, int(it.lane), row.route.key, row.cause, wall.UnixNano(), it.source, it.topic,
-		it.mono, it.wall, it.ttl, it.flags, it.properties, it.payload)
+		(seq, lane, route, reason, at, source, topic, mono, wall, ttl, flags, properties, payload, head, cause)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		it.seq, int(it.lane), row.route.key, reason, wall.UnixNano(), it.source, it.topic,
+		it.mono, it.wall, it.ttl, it.flags, it.properties, it.payload, it.front, cause)
 }
 
 // bound gives up the oldest rows in quarantine beyond the bounds.
@@ -210,7 +217,11 @@ func (r *removal) done(err error) {
 		seqs[i] = row.seq
 		told[row.end]++
 		if row.verdict == Quarantined {
-			s.log.Warn("The cloud can never take a message; it is in quarantine", "seq", row.seq, "err", row.cause)
+			cause := row.cause
+			if s.keys.seal.Load() != nil {
+				cause = "`greengate spool list` tells it" // the log is on the card, too
+			}
+			s.log.Warn("The cloud can never take a message; it is in quarantine", "seq", row.seq, "err", cause)
 			s.stats.isolated(row.cause, r.quarantine)
 		}
 	}
@@ -224,6 +235,7 @@ func (r *removal) done(err error) {
 	}
 	s.mu.Unlock()
 	s.release(seqs)
+	s.keys.left(seqs)
 	told.tell(s)
 	s.at(pointSettled)
 	s.wake()

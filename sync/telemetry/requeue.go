@@ -12,21 +12,27 @@ import (
 // ErrNoRoom is that of Requeue: what is put back finds no room, nor makes it.
 var ErrNoRoom = errors.New("the spool has no room for them")
 
-// causeDamaged is why a message is in quarantine that nobody may send any more.
-const causeDamaged = "the disk has damaged it: its checksum is wrong"
+// Why a message is in quarantine that nobody may send any more.
+const (
+	causeDamaged = "the disk has damaged it: its checksum is wrong"
+	causeForged  = "somebody has changed it: its seal does not fit"
+)
 
 // Requeue puts messages in quarantine back to the end of the queue, all or none. pick is
 // asked for each, the oldest first, and returns the route by which those go that are
 // meant; it must not block, and may be asked about one more than once. Those that the
-// disk has damaged are not asked for.
+// disk has damaged, or that cannot be read for want of a key, are not asked for.
 //
 // What was put back has been accepted anew: Options.Requeued is told before anything
 // becomes of it, and Options.Settled once more what did. It has a new seq and no time to
 // live, since somebody wants it sent; its gg-time stays if that was right.
 //
-// The error is ErrNoRoom, ErrStopped, that of ctx, what is wrong with a route, or of the
+// The error is ErrNoRoom, ErrStopped, ErrNoKey, that of ctx, what is wrong with a route, or of the
 // disk. Then nothing was put back.
 func (s *Spool) Requeue(ctx context.Context, pick func(Record) (Route, bool)) (n int, err error) {
+	if s.keys.lacking.Load() {
+		return 0, fmt.Errorf("put messages back from quarantine: %w", ErrNoKey)
+	}
 	b := &back{s: s, pick: pick, told: make(chan error, 1)}
 	w := &write{in: &s.intake, back: b}
 	if err := s.intake.putBack(w); err != nil {
@@ -60,7 +66,7 @@ type back struct {
 func (b *back) take(tx *sqlite.Tx) (batch []entry, err error) {
 	b.seqs = b.seqs[:0]
 	err = b.s.quarantined(tx, 0, -1, func(it *item, r Record) error {
-		if r.Quarantine == causeDamaged {
+		if !it.readable() || r.Quarantine == causeDamaged {
 			return nil
 		}
 		way, ok := b.pick(r)
@@ -91,7 +97,7 @@ func (s *Spool) again(it *item, r Record, way Route) (entry, error) {
 		h.flags |= flagSynced
 	}
 	return entry{
-		row: newRow(it.source, it.topic, it.properties, it.payload, h), route: route, stream: hashOf(it.source, it.topic),
+		row: newRow(it.source, it.topic, it.properties, it.payload, h), route: route, stream: s.keys.stream(it.source, it.topic),
 		want: laneOf[way.Priority], size: it.size(), stored: func(error) {},
 	}, nil
 }

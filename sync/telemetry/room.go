@@ -23,6 +23,7 @@ type room struct {
 	used    int64 // bytes of pages in use
 	limit   int64 // of used
 	pending int64 // bytes that are about to be inserted
+	sealing int64 // bytes of a message more than it has
 }
 
 // diskState is what room knew last, for Stats; guarded by Spool.mu.
@@ -38,7 +39,10 @@ func limitOf(maxSize, wal int64) int64 {
 
 // measure looks at the database and the file system.
 func (r *room) measure(s *Spool, tx *sqlite.Tx) error {
-	r.pending = 0
+	r.pending, r.sealing = 0, 0
+	if s.keys.seal.Load() != nil {
+		r.sealing = sealCost
+	}
 	if err := tx.QueryRow("SELECT page_size FROM pragma_page_size").Scan(&r.page); err != nil {
 		return err
 	}
@@ -76,7 +80,7 @@ func (r *room) look(tx *sqlite.Tx) error {
 // (https://www.sqlite.org/fileformat2.html#record_format, "overflow").
 func (r *room) cost(e *entry) int64 {
 	const head = 16 // of a row in a page, and of a page
-	n := int64(len(e.row.bytes)) + rowOverhead
+	n := int64(len(e.row.bytes)) + rowOverhead + r.sealing
 	overflow := int64(0)
 	if most := r.page - 35; n > most {
 		least := (r.page-12)*32/255 - 23

@@ -46,6 +46,15 @@ type Options struct {
 	// Requeued is told that n messages of a route were put back from quarantine, before
 	// anything becomes of them. It must not block. Optional. See Requeue.
 	Requeued func(route string, n int)
+	// Stands tells whether the table in force lets a message of source on topic go to the
+	// cloud. It is asked of all that waits; see Recheck. It must not block. Optional.
+	Stands func(source, topic string) bool
+	// Encrypt is the file of the key with which what waits is encrypted; empty: it is
+	// written in clear. Decrypt are files of keys that are needed for reading besides. See
+	// ReadKey. A file that is not there does not stop the spool, and is looked for: until
+	// that of Encrypt is there, Put takes nothing.
+	Encrypt string
+	Decrypt []string
 	// Rate is how many messages a second the cloud takes, for the forecast; optional:
 	// 100, AWS's limit for a connection.
 	Rate float64
@@ -116,6 +125,8 @@ const (
 	ReasonPriority   = "full-priority" // given up for one of higher priority
 	ReasonNotStored  = "not-stored"    // the database ended before it was on the disk
 	ReasonQuarantine = "quarantine"
+	ReasonUnreadable = "unreadable" // its key is lost, and somebody has deleted it
+	ReasonNoRow      = "row-gone"   // no row leads it to the cloud any more
 )
 
 // Settlement says that N messages of a route have met the same end.
@@ -132,7 +143,9 @@ type Spool struct {
 	log   *slog.Logger
 	clock *clock
 	kick  chan struct{} // the uploader has something to look at
+	judge chan struct{} // so has the keeper: all that waits
 
+	keys    keys
 	intake  intake
 	streams streams
 	up      uploader
@@ -168,6 +181,9 @@ func New(o Options) (*Spool, error) {
 	if o.Requeued == nil {
 		o.Requeued = func(string, int) {}
 	}
+	if o.Stands == nil {
+		o.Stands = func(string, string) bool { return true }
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -180,12 +196,16 @@ func New(o Options) (*Spool, error) {
 		log:    o.Log.With("component", "telemetry"),
 		clock:  clock,
 		kick:   make(chan struct{}, 1),
+		judge:  make(chan struct{}, 1),
 		timed:  [lanes]bool{true, true, true},
 		routes: map[string]*route{},
 		byID:   map[int64]*route{},
 		held:   map[int64]*item{},
 	}
-	s.intake.s, s.leaving.s, s.up.s = s, s, s
+	s.keys.s, s.intake.s, s.leaving.s, s.up.s = s, s, s, s
+	if err := s.keys.load(); err != nil {
+		return nil, err
+	}
 	s.up.init()
 	s.streams.init()
 	s.stats.init()
@@ -195,7 +215,8 @@ func New(o Options) (*Spool, error) {
 	return s, nil
 }
 
-// load reads what must be known; none of it is a walk through the messages.
+// load reads what must be known; none of it is a walk through the messages, unless a key is
+// missing.
 func (s *Spool) load(tx *sqlite.Tx) error {
 	if err := tx.QueryRow("SELECT reserved FROM state").Scan(&s.intake.seq); err != nil {
 		return err
@@ -212,10 +233,14 @@ func (s *Spool) load(tx *sqlite.Tx) error {
 	if err := s.loadRoutes(tx); err != nil {
 		return err
 	}
+	s.judge <- struct{}{} // rows may have left the file while nobody ran
 	if err := s.loadUncounted(tx); err != nil {
 		return err
 	}
 	if err := s.clock.load(tx, s.intake.seq+1); err != nil {
+		return err
+	}
+	if err := s.keys.count(tx); err != nil {
 		return err
 	}
 	q := &s.stats.quarantine
@@ -265,7 +290,10 @@ func (s *Spool) begin(tx *sqlite.Tx) error {
 			return err
 		}
 	}
-	err := s.clock.begin(tx)
+	if err := s.clock.begin(tx, s.keys.id()); err != nil {
+		return err
+	}
+	err := s.keys.begin(tx)
 	s.at(pointBegun)
 	return err
 }

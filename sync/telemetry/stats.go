@@ -12,8 +12,9 @@ import (
 
 // Stats is a look at a spool.
 type Stats struct {
-	Messages    int64                 `json:"messages"` // that wait
-	Bytes       int64                 `json:"bytes"`    // of topic and payload
+	Messages    int64                 `json:"messages"`   // that wait
+	Unreadable  int64                 `json:"unreadable"` // of them, for want of a key
+	Bytes       int64                 `json:"bytes"`      // of topic and payload
 	DiskBytes   int64                 `json:"disk_bytes"`
 	MaxBytes    int64                 `json:"max_bytes"`
 	Oldest      *Stamp                `json:"oldest,omitempty"` // the message that waits longest; nil when none does
@@ -103,7 +104,9 @@ func (c *counters) count(e end, n int) {
 	c.ends[e.verdict] += uint64(n)
 	if e.verdict == Dropped {
 		c.dropped[e.reason] += uint64(n)
-		c.lastDrop = time.Now()
+		if e.reason != ReasonNoRow && e.reason != ReasonUnreadable { // which somebody has wanted
+			c.lastDrop = time.Now()
+		}
 	}
 }
 
@@ -150,6 +153,7 @@ func (s *Spool) Stats() Stats {
 		}
 	}
 	st.Unsettled = s.up.unsettled
+	st.Unreadable = min(st.Messages, s.keys.locked.Load())
 	if first := s.up.firstFlight(); !first.IsZero() {
 		st.Unacked = time.Since(first)
 	}
@@ -159,7 +163,7 @@ func (s *Spool) Stats() Stats {
 	st.DiskBytes = db.FileBytes + db.WALBytes
 	st.Oldest, st.OldestAge = s.oldest()
 	s.stats.report(&st)
-	st.Forecast = s.stats.forecast(st.Messages, disk, s.o.Rate)
+	st.Forecast = s.stats.forecast(st.Messages-st.Unreadable, disk, s.o.Rate)
 	return st
 }
 

@@ -29,6 +29,7 @@ type stream struct {
 type streams struct {
 	known  map[int64]stream
 	unsure int64
+	blind  bool  // messages wait that cannot be read: any stream may have some, up to unsure
 	floor  int64 // the messages from here on are those of the function that runs
 	added  int
 }
@@ -112,7 +113,65 @@ func (st *streams) recall(tx *sqlite.Tx, hash int64, lane laneID) (stream, error
 		}
 	}
 	s.lane = lane
+	if st.blind {
+		s.last = st.unsure
+	}
 	return s, st.save(tx, hash, s)
+}
+
+// nameStreams sees to it that the table streams has the names that the key with that id
+// gives: when another is there, it is made anew of what waits and can be read.
+func (s *Spool) nameStreams(tx *sqlite.Tx, key string) error {
+	var named string
+	if err := tx.QueryRow("SELECT coalesce(streams, 'none') FROM state").Scan(&named); err != nil {
+		return err
+	}
+	if named == key {
+		return nil
+	}
+	if err := tx.Exec("DELETE FROM streams"); err != nil {
+		return err
+	}
+	by := s.keys.has(key)
+	for lane := range lanes {
+		last := map[int64]int64{}
+		for after, more := int64(0), true; more; {
+			items, err := s.items(tx, lane, after, listRows)
+			if err != nil {
+				return err
+			}
+			for _, it := range items {
+				after = it.seq
+				if it.readable() {
+					last[streamOf(by, it.source, it.topic)] = it.seq
+				}
+			}
+			more = len(items) > 0
+		}
+		for hash, seq := range last {
+			if err := s.streams.save(tx, hash, stream{lane, seq}); err != nil {
+				return err
+			}
+		}
+	}
+	return tx.Exec("UPDATE state SET streams = ?", key)
+}
+
+// streamOf names a stream in the database; k may be nil.
+func streamOf(k *Key, source, topic string) int64 {
+	hash := hashOf(source, topic)
+	if k != nil {
+		hash = k.name(hash)
+	}
+	return hash
+}
+
+// stream names a stream by the key under which messages are written.
+func (k *keys) stream(source, topic string) int64 {
+	if s := k.seal.Load(); s != nil {
+		return streamOf(s.key, source, topic)
+	}
+	return hashOf(source, topic)
 }
 
 const sqlSaveStream = "INSERT OR REPLACE INTO streams (hash, lane, last) VALUES (?, ?, ?)"

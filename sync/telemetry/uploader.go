@@ -24,6 +24,7 @@ type uploader struct {
 	flights   map[*flight]struct{}
 	unsettled int // messages in flight or leaving
 	again     bool
+	recheck   bool                // what was read is to be judged anew
 	rewound   map[streamKey]int64 // what was sent after this seq is to be sent again
 	cuts      map[int64]*cut
 	alone     *flight // nothing else is sent while it is in flight
@@ -61,6 +62,7 @@ func (u *uploader) run(ctx context.Context) {
 	defer func() { u.stale(); u.s.intake.hurry() }()
 	for ctx.Err() == nil {
 		changed := u.s.o.Link.Changed() // before the look at Connected
+		u.recheckQueues()
 		wait := look
 		if ready, due := u.ready(ctx); !ready {
 			u.s.intake.hurry()
@@ -163,14 +165,15 @@ func (u *uploader) fillQueue(ctx context.Context, q *queue) error {
 	u.s.mu.Lock()
 	committed, live := u.s.committed[q.lane], u.s.live
 	u.s.mu.Unlock()
-	if len(q.items) <= ahead/2 && q.cursor < committed {
-		before := q.cursor
+	for more := len(q.items) <= ahead/2; more && q.cursor < committed; {
+		before, had := q.cursor, len(q.items)
 		if err := u.read(ctx, q, q.cursor, ahead-len(q.items), q.add); err != nil {
 			return err
 		}
 		if q.cursor == before {
 			q.cursor = committed // what was there has left
 		}
+		more = len(q.items) == had // of what cannot be read there may be much
 	}
 	if live && q.wantsLive(committed, ahead) {
 		return u.read(ctx, q, q.live.cursor, ahead/4, q.addLive)
@@ -182,17 +185,18 @@ func (u *uploader) fillQueue(ctx context.Context, q *queue) error {
 func (u *uploader) read(ctx context.Context, q *queue, after int64, limit int, add func(it *item, held bool) (keep bool)) error {
 	var items []*item
 	return u.s.view(ctx, func(tx *sqlite.Tx) (err error) {
-		items, err = read(tx, q.lane, after, limit)
+		items, err = u.s.items(tx, q.lane, after, limit)
 		return err
 	}, func() {
 		for _, it := range items {
 			it.route = u.s.routeByID(it.routeID)
 			_, held := u.s.held[it.seq]
-			if !held && it.damaged { // a bit has flipped
+			if !held && it.damaged { // a bit has flipped, or somebody has written there
 				held = true
 				u.s.held[it.seq] = it
-				u.give(it, Quarantined, ReasonQuarantine, causeDamaged)
+				u.give(it, Quarantined, ReasonQuarantine, it.damage())
 			}
+			held = held || it.locked != "" // it waits for its key, and nothing for it
 			if add(it, held) {
 				u.s.held[it.seq] = it
 			}

@@ -172,9 +172,10 @@ func (w *write) insert(tx *sqlite.Tx) error {
 		rows := w.pending[lane]
 		for i, n := range stepRows {
 			for len(rows) >= n {
-				w.args = w.args[:0]
+				w.args, w.in.sealed = w.args[:0], w.in.sealed[:0]
 				for _, e := range rows[:n] {
-					w.args = append(w.args, e.seq, e.row.bytes[:e.row.body], e.row.bytes[e.row.body:])
+					head, body := w.in.written(e, lane)
+					w.args = append(w.args, e.seq, head, body)
 				}
 				if err := tx.Exec(lane.sql().insert[i], w.args...); err != nil {
 					return err
@@ -185,6 +186,9 @@ func (w *write) insert(tx *sqlite.Tx) error {
 		w.pending[lane] = w.pending[lane][:0]
 	}
 	clear(w.args[:cap(w.args)])
+	if cap(w.in.sealed) > maxTakenBytes {
+		w.in.sealed = nil
+	}
 	return nil
 }
 
@@ -260,6 +264,7 @@ func (w *write) commit() {
 		w.in.next()
 	}
 	s.release(w.taken)
+	s.keys.left(w.taken)
 	if w.back != nil {
 		w.back.tell(w.batch)
 	}

@@ -3,7 +3,8 @@
 #
 #   setup.sh compiler   a C compiler: Go's race detector and the SQLite library need one
 #   setup.sh clients    the real clients of the tests: mosquitto's, boto3, and the npm ones
-#                       pinned in cmd/greengate/testdata/clients and functions/endpoint/testdata/clients
+#                       pinned in cmd/greengate/testdata/clients and functions/endpoint/testdata/clients;
+#                       and a PKCS#11 token in software
 #   setup.sh browser    what the tests of the status page want: a Chromium, and promtool
 #   setup.sh vm         the virtual machines in which power is cut, and which has pins:
 #                       QEMU, and kernels of Debian's (testvm, testvm/gpio)
@@ -66,6 +67,9 @@ clients() {
 	command -v npm >/dev/null || missing+=(npm)
 	# The tests ask Debian's Python: another one on the path may have another boto3, or none.
 	/usr/bin/python3 -c 'import boto3' 2>/dev/null || missing+=(python3-boto3)
+	# A PKCS#11 token in software, and what tells of each call into it.
+	command -v softhsm2-util >/dev/null || missing+=(softhsm2)
+	compgen -G '/usr/lib/*/pkcs11-spy.so' >/dev/null || missing+=(opensc-pkcs11)
 	[ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
 
 	runtimes

@@ -66,7 +66,8 @@ func newBackup(a *app) *cobra.Command {
 certificates, the folders of functions, and a consistent copy of each database to FILE,
 which must not exist. It is encrypted with a passphrase: from --passphrase-file, from
 $GREENGATE_PASSPHRASE, or typed. Without the passphrase a backup is worth nothing, and
-nobody can restore it. ` + "`greengate restore FILE`" + ` brings all of it back.`,
+nobody can restore it. ` + "`greengate restore FILE`" + ` brings all of it back, but for the
+keys of cloud.spool.encrypt, which are kept apart.`,
 		Args: oneFile,
 	}
 	phraseFile := passphraseFlag(cmd)
@@ -96,6 +97,11 @@ func (a *app) backup(ctx context.Context, file, phraseFile string) error {
 	n, err := writeBackup(file, phrase, c, stores)
 	if err != nil {
 		return err
+	}
+	for _, k := range spoolKeys(c) {
+		if !strings.HasPrefix(k.file, c.PKI.Dir+string(filepath.Separator)) { // what is there is in it
+			a.complain(fmt.Errorf("note: the key %s is not in the backup: without it what waits for the cloud cannot be read (keep a copy of it elsewhere)", k.file))
+		}
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s: %s, %s, databases %s\n", file, counted(int64(len(c.Devices)), "device"), size(n), from)
 	return err
@@ -244,8 +250,11 @@ func placesOf(c *configs.Config) ([]place, error) {
 	if c.Cloud != nil {
 		places = append(places,
 			place{Name: "cloud/certificate.pem", Path: c.Cloud.Certificate, Key: "cloud.certificate"},
-			place{Name: "cloud/private.key", Path: c.Cloud.Key, Key: "cloud.key"},
 			place{Name: "cloud/ca.pem", Path: c.Cloud.CA, Key: "cloud.ca"})
+		// A key in a token stays there, and its PIN beside it: elsewhere it opens nothing.
+		if _, inToken := tokenKey(c); !inToken {
+			places = append(places, place{Name: "cloud/private.key", Path: c.Cloud.Key, Key: "cloud.key"})
+		}
 	}
 	for i, f := range c.Functions {
 		places = append(places, place{Name: "functions/" + f.Name, Path: f.Dir, Key: fmt.Sprintf("functions.%d.dir", i)})

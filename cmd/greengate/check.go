@@ -61,6 +61,12 @@ warnings: the exit code is 0.`,
 		if err == nil {
 			err = a.checkPins(c)
 		}
+		if err == nil {
+			err = checkToken(cmd.Context(), c)
+		}
+		if err == nil {
+			err = checkSpoolKeys(c)
+		}
 		var found *linted
 		if err == nil && *lint {
 			found, err = a.lint(cmd.Context(), c, least)

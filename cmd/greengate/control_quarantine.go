@@ -31,12 +31,13 @@ func quarantined(w http.ResponseWriter, r *http.Request) (which client.Quarantin
 // quarantineRequest reads which messages are meant.
 func quarantineRequest(w http.ResponseWriter, r *http.Request) (meant func(*telemetry.Record) bool, err error) {
 	which, err := quarantined(w, r)
-	if err != nil {
-		return nil, err
-	}
+	return meantBy(which), err
+}
+
+func meantBy(which client.Quarantined) (meant func(*telemetry.Record) bool) {
 	return func(m *telemetry.Record) bool {
 		return which.All || slices.Contains(which.Seqs, m.Seq) || which.Topic != "" && message.Match(which.Topic, m.Topic)
-	}, nil
+	}
 }
 
 // answerRequeue puts messages in quarantine back to the end of the queue, by the rows in
@@ -66,17 +67,27 @@ func (u *uplink) answerRequeue(w http.ResponseWriter, r *http.Request) {
 		admin.Refuse(w, http.StatusConflict, fmt.Errorf("put messages back: %w (name fewer, or let the spool drain)", err))
 		return
 	}
+	if errors.Is(err, telemetry.ErrNoKey) {
+		admin.Refuse(w, http.StatusConflict, fmt.Errorf("%w (`greengate status` tells where it is looked for)", err))
+		return
+	}
 	answerQuarantine(w, client.Requeued{Messages: n, NoRow: len(stay)}, err)
 }
 
-// answerDiscard deletes messages in quarantine.
+// answerDiscard deletes messages in quarantine, or those that cannot be read.
 func (u *uplink) answerDiscard(w http.ResponseWriter, r *http.Request) {
-	meant, err := quarantineRequest(w, r)
+	which, err := quarantined(w, r)
 	if err != nil {
 		admin.Refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	n, err := u.spool.Discard(context.WithoutCancel(r.Context()), func(m telemetry.Record) bool { return meant(&m) })
+	n, ctx := 0, context.WithoutCancel(r.Context())
+	if which.Unreadable {
+		n, err = u.spool.DiscardUnreadable(ctx)
+	} else {
+		meant := meantBy(which)
+		n, err = u.spool.Discard(ctx, func(m telemetry.Record) bool { return meant(&m) })
+	}
 	u.g.audit("spool", "discard", err, "messages", n)
 	answerQuarantine(w, client.Requeued{Messages: n}, err)
 }

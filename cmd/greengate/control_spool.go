@@ -79,7 +79,7 @@ func (u *uplink) answerStats(w http.ResponseWriter, r *http.Request) {
 func spoolMessage(r telemetry.Record) client.SpoolMessage {
 	return client.SpoolMessage{
 		Seq: r.Seq, Source: r.Source, Topic: r.Topic, Priority: r.Priority, Row: r.Route, Time: r.Time, Clock: r.Clock,
-		TTLSeconds: r.TTL.Seconds(), Retain: r.Retain, Bytes: r.Bytes, Quarantine: r.Quarantine,
+		TTLSeconds: r.TTL.Seconds(), Retain: r.Retain, Bytes: r.Bytes, Quarantine: r.Quarantine, Locked: r.Locked,
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -70,7 +71,8 @@ type doctor struct {
 	root   string // of the file system: "/", or that of a test
 	config *configs.Config
 	daemon *client.Client
-	status *client.Status // nil: no daemon runs
+	status *client.Status   // nil: no daemon runs
+	pair   *tls.Certificate // of the core, for the cloud; nil: none, or not to be read
 	diagnosis
 }
 

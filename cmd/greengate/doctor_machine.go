@@ -161,6 +161,9 @@ func (d *doctor) checkRights() {
 	for _, text := range looseKeys(d.config) {
 		d.wrong("rights", tightenKeys(d.config), "%s", text)
 	}
+	for _, k := range looseSpoolKeys(d.config) {
+		d.wrong("rights", k.next, "%s", k.problem)
+	}
 	data, err1 := owner(d.config.Data)
 	keys, err2 := owner(d.config.PKI.Dir)
 	if err1 == nil && err2 == nil && data != keys {

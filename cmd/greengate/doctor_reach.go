@@ -17,6 +17,8 @@ import (
 
 	"greengate/core/pki"
 	"greengate/core/sqlite"
+	"greengate/core/token"
+	"greengate/sync/cloud"
 )
 
 // checkPorts asks a running daemon's listeners for their certificate, or tries
@@ -98,8 +100,14 @@ func (d *doctor) checkCertificates() {
 		}
 	}
 	if c := d.config.Cloud; c != nil {
-		if _, err := tls.LoadX509KeyPair(c.Certificate, c.Key); err != nil {
-			d.wrong("certificates", "get certificate and key of the core together from AWS IoT", "certificate and key of the core: %v", err)
+		if d.pair, err = corePair(d.ctx, d.config); err != nil {
+			next := "get certificate and key of the core together from AWS IoT"
+			if wrong := (*token.Error)(nil); errors.As(err, &wrong) {
+				next = wrong.Hint
+				err = errors.New(wrong.Problem)
+			}
+			d.pair = nil
+			d.wrong("certificates", next, "certificate and key of the core: %v", err)
 		}
 	}
 }
@@ -131,9 +139,13 @@ func (d *doctor) checkCloud() {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	latency := time.Since(begun)
-	config, err := cloudTLS(c.Endpoint, c.Certificate, c.Key, c.CA, c.Port)
-	if err != nil {
+	if d.pair == nil {
 		return // told with the certificates
+	}
+	config, err := cloudTLS(c, d.pair)
+	if err != nil {
+		d.wrong("cloud", "", "%v", err)
+		return
 	}
 	t := tls.Client(conn, config)
 	if err = t.HandshakeContext(ctx); err == nil {
@@ -151,22 +163,18 @@ func (d *doctor) checkCloud() {
 	d.well("cloud", "%s answers in %s, TLS in %s", c.Endpoint, latency.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond))
 }
 
-func cloudTLS(endpoint, certificate, key, ca string, port int) (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(certificate, key)
-	if err != nil {
-		return nil, err
-	}
+func cloudTLS(c *cloud.Config, pair *tls.Certificate) (*tls.Config, error) {
 	var roots *x509.CertPool // nil: those of the system
-	if ca != "" {
-		pem, err := os.ReadFile(ca)
+	if c.CA != "" {
+		pem, err := os.ReadFile(c.CA)
 		if err != nil {
 			return nil, err
 		}
 		roots = x509.NewCertPool()
 		roots.AppendCertsFromPEM(pem)
 	}
-	config := &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}, ServerName: endpoint, MinVersion: tls.VersionTLS12}
-	if port == 443 {
+	config := &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{*pair}, ServerName: c.Endpoint, MinVersion: tls.VersionTLS12}
+	if c.Port == 443 {
 		config.NextProtos = []string{"x-amzn-mqtt-ca"}
 	}
 	return config, nil

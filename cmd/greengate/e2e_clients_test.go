@@ -130,16 +130,37 @@ func (s *site) tls(cert tls.Certificate) *tls.Config {
 	return &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{cert}}
 }
 
+// open opens a TCP connection from where the clients of the site are.
+func (s *site) open(address string) (net.Conn, error) {
+	dial := func() (net.Conn, error) { return net.DialTimeout("tcp", address, patience) }
+	if s.in != nil {
+		return s.in.dial(dial)
+	}
+	return dial()
+}
+
 // link opens a TLS connection to the broker.
 func (s *site) link(cert tls.Certificate) *tls.Conn {
 	s.t.Helper()
-	dialer := &net.Dialer{Timeout: patience}
-	conn, err := tls.DialWithDialer(dialer, "tcp", s.broker, s.tls(cert))
+	conn, err := s.secure(s.broker, s.tls(cert))
 	if err != nil {
 		s.t.Fatalf("connect to the broker: %v", err)
 	}
-	s.t.Cleanup(func() { _ = conn.Close() })
 	return conn
+}
+
+// secure opens a TLS connection that ends with the test.
+func (s *site) secure(address string, config *tls.Config) (*tls.Conn, error) {
+	raw, err := s.open(address)
+	if err != nil {
+		return nil, err
+	}
+	s.t.Cleanup(func() { _ = raw.Close() })
+	config.ServerName, _, _ = net.SplitHostPort(address)
+	conn := tls.Client(raw, config)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return conn, conn.HandshakeContext(ctx)
 }
 
 // device is a paho client that has connected.

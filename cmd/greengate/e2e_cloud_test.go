@@ -22,17 +22,40 @@ type cloudSite struct {
 // are off, so that the tests need no minutes.
 func newCloudSite(t *testing.T, things ...string) *cloudSite {
 	t.Helper()
-	c := cloudtest.Start(t, cloudtest.Options{Limits: cloudtest.Limits{PublishRate: -1, ConnectRate: -1, Throughput: -1}})
-	s := &cloudSite{newSite(t, things...), c}
+	return newSite(t, things...).withCloud()
+}
+
+// quickCloudSite is newCloudSite with keys that are made at once.
+func quickCloudSite(t *testing.T, things ...string) *cloudSite {
+	t.Helper()
+	return newSiteWith(t, []string{"--key", "p-256"}, things...).withCloud()
+}
+
+// withCloud makes the cloud for a site.
+func (of *site) withCloud(options ...func(*cloudtest.Options)) *cloudSite {
+	t := of.t
+	t.Helper()
+	o := cloudtest.Options{Limits: cloudtest.Limits{PublishRate: -1, ConnectRate: -1, Throughput: -1}}
+	for _, option := range options {
+		option(&o)
+	}
+	c := cloudtest.Start(t, o)
+	s := &cloudSite{of, c}
 	files, err := c.Files(filepath.Join(s.dir, "pki"), "e2e_Core")
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.linkBy(files)
+	return s
+}
+
+// linkBy has the gateway come to the cloud with these files.
+func (s *cloudSite) linkBy(files cloudtest.Files) {
+	s.t.Helper()
 	s.set(map[string]any{
-		"endpoint": c.Name(), "port": c.Port(), "certificate": files.Certificate, "key": files.Key, "ca": files.CA,
+		"endpoint": s.cloud.Name(), "port": s.cloud.Port(), "certificate": files.Certificate, "key": files.Key, "ca": files.CA,
 		"rate": map[string]any{"messages": 100000, "bytes": "100MiB"},
 	}, "cloud")
-	return s
 }
 
 // arrived waits until all numbers of the publishers are in the cloud, and

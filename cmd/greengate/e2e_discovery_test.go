@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -25,6 +26,7 @@ func (s *site) get(cert tls.Certificate, path string) (int, string) {
 	client := http.Client{Timeout: patience, Transport: &http.Transport{
 		TLSClientConfig: s.tls(cert), DisableKeepAlives: true,
 		ForceAttemptHTTP2: true, // as a client that offers h2 beside http/1.1
+		DialContext:       func(_ context.Context, _, address string) (net.Conn, error) { return s.open(address) },
 	}}
 	resp, err := client.Get("https://" + s.discovery + path)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os/exec"
 	"slices"
 	"strings"
@@ -32,14 +31,18 @@ func (s *site) start() *gateway {
 	return s.startBy(s.prepare("run"))
 }
 
-// startBy is start by another command.
-func (s *site) startBy(run *exec.Cmd) *gateway {
+// startBy is start by another command, or another way to start it.
+func (s *site) startBy(run *exec.Cmd, launch ...func(*exec.Cmd) error) *gateway {
 	s.t.Helper()
 	g := &gateway{site: s, cmd: run, log: new(buffer), gone: make(chan struct{})}
 	g.cmd.Stdout, g.cmd.Stderr = g.log, g.log
 	// A test that is killed must not leave a gateway behind.
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := g.cmd.Start(); err != nil {
+	begin := (*exec.Cmd).Start
+	if len(launch) > 0 {
+		begin = launch[0]
+	}
+	if err := begin(g.cmd); err != nil {
 		s.t.Fatal(err)
 	}
 	go func() {
@@ -59,7 +62,7 @@ func (s *site) startBy(run *exec.Cmd) *gateway {
 				s.t.Fatalf("the gateway ended: %v", g.cmd.ProcessState)
 			default:
 			}
-			c, err := net.Dial("tcp", address)
+			c, err := s.open(address)
 			if err != nil {
 				return false
 			}
@@ -124,7 +127,10 @@ type status struct {
 		LoadedAt   time.Time `json:"loaded_at"`
 		Error      string
 	}
-	Cloud   *struct{ Configured, Connected bool }
+	Cloud *struct {
+		Configured, Connected bool
+		Attempts              int
+	}
 	Devices []struct {
 		Thing     string
 		Connected bool

@@ -25,13 +25,19 @@ import (
 // foreign makes a certificate that says it is name and is signed by itself.
 func foreign(t *testing.T, name string) tls.Certificate {
 	t.Helper()
+	return foreignBetween(t, name, time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+}
+
+// foreignBetween is foreign for a certificate that begins and ends then.
+func foreignBetween(t *testing.T, name string, begin, end time.Time) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: begin, NotAfter: end,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

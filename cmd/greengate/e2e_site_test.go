@@ -50,6 +50,7 @@ type site struct {
 	dir, file         string
 	broker, discovery string   // HOST:PORT
 	env               []string // of the commands, besides that of the test
+	in                *network // in which its clients are; nil: where the test is
 }
 
 // newSite makes a site with `greengate init` and adds the things to it.

@@ -40,7 +40,7 @@ func (g *gateway) openFunctions(c *configs.Config) (err error) {
 	h := &host{g: g, cells: map[string]*router.Cell{}}
 	g.functions = h
 	h.db, err = g.openStore(c, "function", "functions.db",
-		sqlite.Options{Migrations: functions.Migrations(), Queue: 4096, Readers: 1}, sqlite.Keep{})
+		sqlite.Options{Migrations: functions.Migrations(), PageSize: smallPages, Queue: 4096, Readers: 1}, sqlite.Keep{})
 	if err != nil {
 		return err
 	}
@@ -53,6 +53,7 @@ func (g *gateway) openFunctions(c *configs.Config) (err error) {
 	h.manager, err = functions.New(functions.Options{
 		Functions: c.Functions, Dir: filepath.Join(c.Data, "functions"), DB: h.db.DB, Sandbox: h.sandbox,
 		Home: h.home, Reply: h.reply, Settled: h.settled, Requeued: h.requeued, Hidden: hidden(c),
+		Stands: func(source, topic, function string) bool { return g.stands(source, topic, functionEnd(function)) },
 		Region: region(c), Account: account, Log: g.log,
 	})
 	if err != nil {
@@ -61,6 +62,7 @@ func (g *gateway) openFunctions(c *configs.Config) (err error) {
 	for key, n := range h.manager.Content() {
 		h.cells[key] = g.router.RestoreRow(key, n)
 	}
+	g.rechecks = append(g.rechecks, h.recheck)
 	g.router.Register(message.Function, h)
 	return nil
 }
@@ -69,7 +71,10 @@ func (g *gateway) openFunctions(c *configs.Config) (err error) {
 func hidden(c *configs.Config) []string {
 	paths := []string{c.PKI.Dir, c.Data, c.Socket(), c.File}
 	if c.Cloud != nil {
-		paths = append(paths, c.Cloud.Certificate, c.Cloud.Key)
+		paths = append(paths, c.Cloud.Certificate)
+		if file := secretFile(c); file != "" {
+			paths = append(paths, file)
+		}
 	}
 	return paths
 }
@@ -217,21 +222,18 @@ func (h *host) requeued(route string, n int) {
 	h.queue(route, h.cell(route), n)
 }
 
-// recheck drops the calls that wait under rows that are gone, and forgets what counted
-// them.
+// recheck drops the calls that do not stand any more, and forgets what counted those of
+// rows that are gone.
 func (h *host) recheck() {
+	h.manager.Recheck()
 	table := h.g.current().table
-	keys := map[string]bool{}
-	for row := range table.Len() {
-		if table.LeadsTo(row, message.Function) {
-			keys[table.Key(row)] = true
-		}
-	}
-	h.manager.Retain(func(route string) bool { return keys[route] })
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for key, cell := range h.cells {
-		if !keys[key] && cell.Counts().Waiting == 0 {
+		if cell.Counts().Waiting > 0 {
+			continue
+		}
+		if _, ok := table.Find(key); !ok {
 			delete(h.cells, key)
 		}
 	}

@@ -108,7 +108,7 @@ func (h *host) invoke(ctx context.Context, from message.Endpoint, function strin
 	}
 	cell.Queue()
 	m := &message.Message{Source: from, Topic: topic, Payload: payload}
-	result, err := h.manager.Invoke(ctx, function, payload, topic)
+	result, err := h.manager.InvokeFrom(ctx, from.String(), function, payload, topic)
 	switch {
 	case err != nil:
 		h.g.router.Settle(cell, router.Dropped, invokeReason(err), m, to)
@@ -127,6 +127,8 @@ func invokeReason(err error) router.Reason {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return "function-abandoned"
+	case errors.Is(err, functions.ErrNoRow):
+		return functions.ReasonNoRow
 	case errors.Is(err, functions.ErrFull):
 		return functions.ReasonNewest
 	}

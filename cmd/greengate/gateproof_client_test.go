@@ -22,8 +22,9 @@ type proofClient struct {
 	persists   bool                // its session outlives its connection
 	subs       map[string]proofSub // of the session, by filter; nil: there is none
 	will       *proofProbe         // of the connection
-	delay      bool                // of the will: an hour
+	delay      int                 // of the will, in seconds
 	delayed    *proofProbe         // a will that waits for its delay, or for the end of the session
+	left       time.Time           // when it went last
 }
 
 type proofSub struct {
@@ -266,7 +267,11 @@ func (c *proofConn) message(first byte, body []byte) {
 		n, size := binary.Uvarint(rest)
 		rest = rest[size+int(n):]
 	}
-	if mark, ok := strings.CutPrefix(string(rest), "m"); ok {
+	text := string(rest)
+	if strings.HasPrefix(topic, proofAnswer) {
+		_, text, _ = strings.Cut(text, "\n")
+	}
+	if mark, ok := strings.CutPrefix(text, "m"); ok {
 		if n, err := strconv.Atoi(mark); err == nil {
 			c.note(func() { c.marks[topic] = n })
 			return

@@ -18,6 +18,8 @@ type proofProbe struct {
 	payload     []byte
 	selfMaybe   bool   // a will at a take-over: its client may be there again or not
 	void        bool   // it never took place: it was throttled
+	late        bool   // it was sent when the reload had returned
+	lingered    bool   // it was sent before, and enqueued then
 	packet      uint16 // id of a publish of MQTT
 	answer      string // 403: refused
 }
@@ -33,16 +35,16 @@ func (p *proofProbe) direct() bool { return strings.HasSuffix(p.door, "-shadow")
 type proofKey struct {
 	id    int
 	to    string
-	topic string // "" at a function
+	topic string
 }
 
 // proofOutcome is what may become of a probe.
 type proofOutcome struct {
 	least, most map[proofKey]int
-	owed        map[proofKey]proofDebt // to those who are away
+	owed        map[proofKey]proofDebt // to those who are away, the cloud, and a function that is slow
 }
 
-// proofDebt is a message that waits for a device that is away.
+// proofDebt is a message that waits for an end that is away, or slow.
 type proofDebt struct {
 	source string
 	must   bool
@@ -128,6 +130,9 @@ func (p *proof) outcome(probe *proofProbe, messages []proofEmission, tables []*p
 				ok := allows(t)
 				any, all = any || ok, all && ok
 			}
+			if probe.lingered {
+				any = any && allows(now)
+			}
 			return any, all
 		}
 		for _, c := range p.clients {
@@ -149,11 +154,14 @@ func (p *proof) outcome(probe *proofProbe, messages []proofEmission, tables []*p
 			k := proofKey{probe.id, to, m.topic}
 			any, all := grants(func(t *proofTable) bool { return t.allows(m.source, m.topic, to) })
 			if strings.HasPrefix(to, "function:") {
-				k.topic = ""
 				any, all = grants(func(t *proofTable) bool { return t.calls(m.source, m.topic, to) })
-				// What waits for a function goes with its row, whatever other row leads there.
-				all = all && len(tables) == 1
 			} else if to != proofCloud {
+				continue
+			}
+			if p.away(to) {
+				if any && now.allows(m.source, m.topic, to) {
+					o.owed[k] = proofDebt{m.source, all}
+				}
 				continue
 			}
 			if any {
@@ -167,9 +175,9 @@ func (p *proof) outcome(probe *proofProbe, messages []proofEmission, tables []*p
 	return o
 }
 
-// check compares what came with what should have, since the last check. back are devices
+// check compares what came with what should have, since the last check. back are ends
 // that were away and have what was owed to them.
-func (p *proof) check(probes []*proofProbe, tables []*proofTable, back ...*proofClient) {
+func (p *proof) check(probes []*proofProbe, tables []*proofTable, back ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	of := map[int]map[proofKey]int{}
@@ -181,7 +189,7 @@ func (p *proof) check(probes []*proofProbe, tables []*proofTable, back ...*proof
 	}
 	clear(p.seen)
 	for _, probe := range probes {
-		p.judge(probe, of[probe.id], tables)
+		p.judge(probe, of[probe.id], probe.judges(tables))
 		delete(of, probe.id)
 	}
 	for _, keys := range of {
@@ -193,9 +201,14 @@ func (p *proof) check(probes []*proofProbe, tables []*proofTable, back ...*proof
 			delete(p.owed, k)
 		}
 	}
-	for _, c := range back {
+	for id := range p.out {
+		if !p.going[id] {
+			p.fault("LEAK", p.probes[id], "the will was withdrawn, and went out")
+		}
+	}
+	for _, end := range back {
 		for k, debt := range p.owed {
-			if k.to != c.end() {
+			if k.to != end {
 				continue
 			}
 			if debt.must {
@@ -204,6 +217,15 @@ func (p *proof) check(probes []*proofProbe, tables []*proofTable, back ...*proof
 			delete(p.owed, k)
 		}
 	}
+}
+
+// judges are the tables that may have judged the probe: what is sent when a reload has
+// returned is judged by the new table.
+func (p *proofProbe) judges(tables []*proofTable) []*proofTable {
+	if p.late {
+		return tables[len(tables)-1:]
+	}
+	return tables
 }
 
 // judge compares what came of a probe with what should have.
@@ -258,7 +280,7 @@ func (o proofOutcome) wrong(seen map[proofKey]int) string {
 	return strings.Join(wrong, "; ")
 }
 
-var proofTokens = regexp.MustCompile(`p(\d+)q|^\d{1,3}\.(\d{9})$`)
+var proofTokens = regexp.MustCompile(`(?m)p(\d+)q|^\d{1,3}\.(\d{9})$`)
 
 // proofToken finds which probe a payload belongs to; 0: none.
 func proofToken(payload []byte) int {

@@ -31,6 +31,8 @@ type proofRow struct {
 	To     []string `json:"to,omitempty"`
 	Shadow string   `json:"shadow,omitempty"`
 	May    []string `json:"may,omitempty"`
+
+	Durable bool `json:"durable,omitempty"` // which changes nothing of who may what
 }
 
 // Ends that are no device. A device is "device:" and its thing.
@@ -41,7 +43,10 @@ const (
 	proofBell   = "gpio:bell"
 )
 
-var proofFunctions = []string{"function:echo", "function:car"}
+// proofSlow is the function that takes its time when the test wants it to.
+const proofSlow = "function:slow"
+
+var proofFunctions = []string{"function:echo", "function:car", proofSlow}
 
 // proofServices are all ends that are no device.
 var proofServices = append([]string{proofCloud, proofShadow, proofDimmer, proofBell}, proofFunctions...)

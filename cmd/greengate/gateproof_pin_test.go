@@ -46,6 +46,9 @@ func (p *proof) ring() {
 			return
 		}
 	}
+	if p.away(proofCloud) || p.away(proofSlow) {
+		return
+	}
 	press, release := p.probe("gpio", proofBell, p.bell), p.probe("gpio", proofBell, p.bell)
 	press.qos, release.qos = 1, 1
 	p.mu.Lock()

@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"slices"
-	"strings"
 	"time"
-
-	"greengate/core/router"
 )
 
 // anyone returns a client that is connected.
@@ -23,14 +19,38 @@ func (p *proof) anyone() *proofClient {
 	}
 }
 
-// hour is a session expiry, or the delay of a will.
-var hour = binary.BigEndian.AppendUint32(nil, 3600)
+// hour is a session expiry, or the delay of a will, in seconds.
+const hour = 3600
+
+func mqttSeconds(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
+
+// manner is how a client connects.
+type manner struct {
+	v5, clean, persists bool
+	will                *proofProbe
+	delay               int // of the will, in seconds
+}
+
+// anyManner is one of all, with a will or without.
+func (p *proof) anyManner(c *proofClient) manner {
+	m := manner{v5: p.one(2), clean: p.one(2), persists: p.one(2)}
+	if !m.v5 {
+		m.persists = !m.clean // there it is one flag
+	}
+	if p.one(2) {
+		m.will = p.willOf(c)
+		if m.v5 && p.one(2) {
+			m.delay = hour
+		}
+	}
+	return m
+}
 
 // dial connects a client and sends its CONNECT; code is that of CONNACK.
-func (p *proof) dial(c *proofClient, v5, clean, persists bool, will *proofProbe, delay bool) (conn *proofConn, present bool, code byte) {
+func (p *proof) dial(c *proofClient, m manner) (conn *proofConn, present bool, code byte) {
 	tc, err := tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", p.g.broker.Addrs()[0].String(), p.tls(c))
 	p.must(err)
-	conn = newProofConn(tc, v5, func(topic string, payload []byte, retain, again bool) {
+	conn = newProofConn(tc, m.v5, func(topic string, payload []byte, retain, again bool) {
 		if retain {
 			p.broughtRetained(c, topic, payload)
 			return
@@ -39,23 +59,23 @@ func (p *proof) dial(c *proofClient, v5, clean, persists bool, will *proofProbe,
 	})
 	level, flags := byte(4), byte(0)
 	var props, last []byte
-	if clean {
+	if m.clean {
 		flags |= 2
 	}
-	if v5 {
-		if level = 5; persists {
-			props = append([]byte{0x11}, hour...)
+	if m.v5 {
+		if level = 5; m.persists {
+			props = append([]byte{0x11}, mqttSeconds(hour)...)
 		}
 		props = conn.props(props...)
 	}
-	if will != nil {
+	if will := m.will; will != nil {
 		flags |= 4 | will.qos<<3
 		if will.retain {
 			flags |= 0x20
 		}
 		var p []byte
-		if delay {
-			p = append([]byte{0x18}, hour...)
+		if m.delay > 0 {
+			p = append([]byte{0x18}, mqttSeconds(m.delay)...)
 		}
 		last = slices.Concat(conn.props(p...), mqttText(will.topic), mqttText(string(will.payload)))
 	}
@@ -65,34 +85,22 @@ func (p *proof) dial(c *proofClient, v5, clean, persists bool, will *proofProbe,
 	return conn, conn.connack[0] == 1, conn.connack[1]
 }
 
-// arrive connects a client that is away, or again one that is there, in any way.
-func (p *proof) arrive(c *proofClient) {
-	v5, clean := p.one(2), p.one(2)
-	persists := p.one(2)
-	if !v5 {
-		persists = !clean // there it is one flag
-	}
-	var will *proofProbe
-	if p.one(2) {
-		from, topic := p.way(p.table, []string{c.end()})
-		will = p.probe("will", from, topic)
-		will.retain = p.one(3)
-	}
-	delay := v5 && will != nil && p.one(2)
+// arrive connects a client that is away, or again one that is there.
+func (p *proof) arrive(c *proofClient, m manner) {
 	// What the broker does with the session before, and the wills of it.
 	old, goes := c.proofConn, (*proofProbe)(nil)
-	stays := c.subs != nil && c.persists && !clean
+	stays := c.subs != nil && c.persists && !m.clean
 	switch {
-	case old != nil && c.will != nil && (!c.delay || !stays):
+	case old != nil && c.will != nil && (c.delay == 0 || !stays):
 		goes = c.will
 		goes.selfMaybe = true
 	case old == nil && c.delayed != nil && !stays:
 		goes = c.delayed
 	}
 	c.delayed, c.will = nil, nil
-	p.tell("%s connects: v5 %v, clean %v, persists %v, was there %v, its session stays %v, the will that goes: %v, its own: %v, delayed %v", c.thing, v5, clean, persists, old != nil, stays, goes, will, delay)
-	seen := p.watch(goes)
-	conn, present, code := p.dial(c, v5, clean, persists, will, delay)
+	p.tell("%s connects: %+v, was there %v, its session stays %v, the will that goes: %v", c.thing, m, old != nil, stays, goes)
+	p.expect(goes)
+	conn, present, code := p.dial(c, m)
 	if code != 0 || present != stays {
 		p.must(fmt.Errorf("CONNACK of %s: code %d, session present %v, want %v", c.thing, code, present, stays))
 	}
@@ -103,8 +111,8 @@ func (p *proof) arrive(c *proofClient) {
 		c.subs = nil
 		p.forgive(c)
 	}
-	c.proofConn, c.persists, c.will, c.delay = conn, persists, will, delay
-	p.follow(goes, seen)
+	c.proofConn, c.persists, c.will, c.delay = conn, m.persists, m.will, m.delay
+	p.follow(goes)
 	if !stays {
 		c.subs = map[string]proofSub{}
 		p.subscribe(c, proofMark(c.thing))
@@ -121,13 +129,14 @@ func (p *proof) arrive(c *proofClient) {
 		}
 	}
 	p.settle()
-	p.check(nil, []*proofTable{p.table}, c)
+	p.check(nil, nil, c.end())
 }
 
-// leave ends a connection: cut, or with a DISCONNECT.
-func (p *proof) leave(c *proofClient) {
+// leave ends a connection: cut (0), with a DISCONNECT (1), or with one that asks for the
+// will (2).
+func (p *proof) leave(c *proofClient, why int) {
 	p.must(c.ping()) // its acknowledgements are in
-	why := p.IntN(3)
+	c.left = time.Now()
 	old, will := c.proofConn, c.will
 	if why == 1 || why == 2 && !c.v5 {
 		will = nil // [MQTT-3.14.4-3]
@@ -136,11 +145,11 @@ func (p *proof) leave(c *proofClient) {
 	if !c.persists {
 		c.subs = nil
 	}
-	if will != nil && c.delay && c.persists {
+	if will != nil && c.delay > 0 && c.persists {
 		c.delayed, will = will, nil
 	}
 	p.tell("%s leaves by %d, the will that goes: %v, that waits: %v", c.thing, why, will, c.delayed)
-	seen := p.watch(will)
+	p.expect(will)
 	switch why {
 	case 0:
 		_ = old.conn.NetConn().Close()
@@ -162,7 +171,7 @@ func (p *proof) leave(c *proofClient) {
 		return true
 	})
 	_ = old.conn.Close()
-	p.follow(will, seen)
+	p.follow(will)
 }
 
 // until waits for what nobody tells.
@@ -179,63 +188,15 @@ func (p *proof) until(what string, ok func() bool) {
 	}
 }
 
-// watch returns what tells that a will has been judged.
-func (p *proof) watch(will *proofProbe) (seen chan struct{}) {
-	seen = make(chan struct{}, 1)
-	if will == nil {
-		return seen
-	}
-	p.t.Cleanup(p.g.router.Watch(func(e router.Event) {
-		if e.Topic == will.topic && e.From.Name == strings.TrimPrefix(will.from, "device:") && e.Message != nil && bytes.Equal(e.Message.Payload, will.payload) {
-			select {
-			case seen <- struct{}{}:
-			default:
-			}
-		}
-	}))
-	return seen
-}
-
-// follow waits until a will is out, and checks who got it.
-func (p *proof) follow(will *proofProbe, seen chan struct{}) {
-	if will == nil {
-		return
-	}
-	select {
-	case <-seen:
-	case <-time.After(2 * patience):
-		p.fault("MISSING", will, "the will did not go out")
-	}
-	tables := []*proofTable{p.table}
-	arrived := func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return slices.ContainsFunc(p.outcomes(will, tables), func(o proofOutcome) bool {
-			for k, n := range o.least {
-				if p.seen[k] < n {
-					return false
-				}
-			}
-			return true
-		})
-	}
-	for limit := time.Now().Add(patience); !arrived() && time.Now().Before(limit); {
-		p.settle()
-	}
-	p.settle()
-	p.check([]*proofProbe{will}, tables)
-	p.keep(will)
-}
-
 // comeAndGo ends and begins a connection.
 func (p *proof) comeAndGo() {
 	c := p.order[p.IntN(len(p.order))]
 	switch {
 	case p.table.device(c.end()) == nil, c.thing == proofWitness:
 	case c.proofConn == nil, p.one(2):
-		p.arrive(c)
+		p.arrive(c, p.anyManner(c))
 	default:
-		p.leave(c)
+		p.leave(c, p.IntN(3))
 	}
 }
 
@@ -257,16 +218,44 @@ func (p *proof) forget() {
 	}
 }
 
+// here are the devices that may not leave the group in the middle of their traffic.
+func (p *proof) here() (things []string) {
+	for _, c := range p.order {
+		if c.proofConn != nil {
+			things = append(things, c.thing)
+		}
+	}
+	return things
+}
+
 // reload puts another table in force, between messages.
 func (p *proof) reload(next *proofTable) {
 	p.writeFile(next)
+	p.leavers(next)
 	generation, err := p.g.reload("gateproof")
 	p.must(err)
 	p.table = next
 	p.tell("reload, generation %d", generation)
 	p.forget()
+	p.left()
+}
+
+// leavers expects the wills of devices that are not in the next table: their sessions end.
+func (p *proof) leavers(next *proofTable) {
 	for _, c := range p.order {
-		if next.device(c.end()) != nil {
+		if next.device(c.end()) == nil {
+			p.expect(c.lastWill())
+		}
+	}
+}
+
+// left sees what becomes of devices that a reload took out of the group, and has some of
+// those come that it brought.
+func (p *proof) left() {
+	var gone []*proofClient
+	var wills []*proofProbe
+	for _, c := range p.order {
+		if p.table.device(c.end()) != nil {
 			continue
 		}
 		if c.proofConn != nil {
@@ -275,18 +264,22 @@ func (p *proof) reload(next *proofTable) {
 			}
 			_ = c.conn.Close()
 		}
+		gone, wills = append(gone, c), append(wills, c.lastWill())
 		c.proofConn, c.subs, c.will, c.delayed = nil, nil, nil, nil
 		p.forgive(c)
+	}
+	for i, c := range gone {
+		p.follow(wills[i])
 		if p.one(2) {
-			conn, _, code := p.dial(c, true, true, false, nil, false)
+			conn, _, code := p.dial(c, manner{v5: true, clean: true})
 			if _ = conn.conn.Close(); code != 0x87 {
 				p.fault("LEAK", nil, fmt.Sprintf("%s is no device, and CONNACK says %#x", c.thing, code))
 			}
 		}
 	}
 	for _, c := range p.order {
-		if next.device(c.end()) != nil && c.subs == nil && p.one(2) {
-			p.arrive(c)
+		if p.table.device(c.end()) != nil && c.subs == nil && p.one(2) {
+			p.arrive(c, p.anyManner(c))
 		}
 	}
 }

@@ -62,25 +62,42 @@ func (r proofDice) device(thing, print string) proofDevice {
 	return d
 }
 
-// altered is a table with the same devices that differs from t in little.
-func (r proofDice) altered(t *proofTable) *proofTable {
+// altered is a table that differs from t in little. The devices of keep stay in it.
+func (r proofDice) altered(t *proofTable, prints map[string]string, keep []string) *proofTable {
 	n := &proofTable{Own: t.Own != r.one(4)}
-	for _, d := range t.Devices {
-		if r.one(3) {
-			d = r.device(d.Thing, d.Print)
+	for _, thing := range proofThings {
+		d := t.device("device:" + thing)
+		switch {
+		case d == nil && r.one(2) || d != nil && r.one(5) && !slices.Contains(keep, thing):
+		case d == nil || r.one(3):
+			n.Devices = append(n.Devices, r.device(thing, prints[thing]))
+		default:
+			n.Devices = append(n.Devices, *d)
 		}
-		n.Devices = append(n.Devices, d)
 	}
 	for _, row := range t.Rows {
-		switch r.IntN(5) {
-		case 0:
-		case 1:
+		switch {
+		case r.one(5):
+		case r.one(4), !n.has(row.From), !n.has(row.To):
 			n.Rows = append(n.Rows, r.row(n))
 		default:
 			n.Rows = append(n.Rows, row)
 		}
 	}
 	return n
+}
+
+// has tells whether the devices that a side of a row names are in the group.
+func (t *proofTable) has(side []string) bool {
+	return !slices.ContainsFunc(side, func(end string) bool {
+		switch {
+		case slices.Contains(proofThings, end):
+			end = "device:" + end
+		case end == "device:*", !strings.HasPrefix(end, "device:"):
+			return false
+		}
+		return t.device(end) == nil
+	})
 }
 
 func (r proofDice) row(t *proofTable) proofRow {
@@ -110,6 +127,7 @@ func (r proofDice) row(t *proofTable) proofRow {
 			}
 		}
 	}
+	row.Durable = r.one(2) && slices.ContainsFunc(row.To, func(e string) bool { return strings.HasPrefix(e, "function:") })
 	return row
 }
 
@@ -203,7 +221,7 @@ func (r proofDice) way(t *proofTable, sources []string) (from, topic string) {
 
 // proofFile is the group file of a table: JSON, which is YAML, with the rows by which the
 // test itself learns where things stand.
-func proofFile(t *proofTable, functions, bell string) []byte {
+func proofFile(t *proofTable, functions, held, bell string) []byte {
 	type object = map[string]any
 	rows := t.Rows
 	for _, d := range t.Devices {
@@ -212,8 +230,8 @@ func proofFile(t *proofTable, functions, bell string) []byte {
 	var local []object
 	for _, end := range proofFunctions {
 		name := strings.TrimPrefix(end, "function:")
-		local = append(local, object{"name": name, "command": []string{"./bootstrap", "echo"}, "dir": functions, "encoding": "binary", "pinned": true,
-			"reply_to": proofAnswer + name, "timeout": "1m", "queue": object{"max": 100000, "max_size": "64MiB"}})
+		local = append(local, object{"name": name, "command": []string{"./bootstrap", "proof", held + name}, "dir": functions, "encoding": "binary", "pinned": true,
+			"reply_to": proofAnswer + name, "timeout": "1h", "queue": object{"max": 100000, "max_size": "64MiB"}})
 		rows = append(rows, proofRow{From: []string{proofWitness}, Topic: proofMark(name), To: []string{end}},
 			proofRow{From: []string{end}, Topic: proofAnswer + name, To: []string{proofWitness}})
 	}

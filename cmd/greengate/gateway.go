@@ -54,6 +54,7 @@ type gateway struct {
 	uplink        *uplink // nil: no cloud
 	functions     *host
 	sessionDB     *sqlite.Kept
+	handshakes    *pki.Handshakes // of the broker's and of discovery's listeners
 	broker        *broker.Broker
 	learn         *subscriptions.Recorder
 	data          *dataplane.Handler
@@ -61,6 +62,7 @@ type gateway struct {
 	admin         *admin.Server
 	page          *admin.Page // nil: switched off
 	pulse         lastPulse
+	rechecks      []func() // of the rooms in which messages wait: each drops what does not stand any more
 	audits        *auditor
 
 	reloading sync.Mutex      // one reload at a time
@@ -90,7 +92,7 @@ type inForce struct {
 // inputError when the set-up is wrong, and that of ctx when it has ended before
 // there was a gateway. Close gives back what Run has not.
 func openGateway(ctx context.Context, c *configs.Config, log *slog.Logger, level *slog.LevelVar) (*gateway, error) {
-	g := &gateway{begun: c, log: log, level: level, started: time.Now(), said: map[string]bool{}}
+	g := &gateway{begun: c, log: log, level: level, started: time.Now(), said: map[string]bool{}, handshakes: pki.NewHandshakes()}
 	g.notify = newNotifier(log)
 	g.router = router.New(log)
 	for _, step := range []func(*configs.Config) error{
@@ -113,6 +115,9 @@ func openGateway(ctx context.Context, c *configs.Config, log *slog.Logger, level
 	g.tellWarnings(c)
 	for _, text := range looseKeys(c) {
 		g.log.Error(text, "component", "pki", "next_step", tightenKeys(c))
+	}
+	for _, k := range looseSpoolKeys(c) {
+		g.log.Error(k.problem, "component", "spool", "next_step", k.next)
 	}
 	return g, nil
 }
@@ -168,7 +173,7 @@ func (g *gateway) openTable(c *configs.Config) error {
 
 func (g *gateway) openBroker(c *configs.Config) (err error) {
 	g.sessionDB, err = g.openStore(c, "broker", "sessions.db",
-		sqlite.Options{Migrations: broker.Migrations(), Readers: 1}, sqlite.Keep{Mend: broker.Mend})
+		sqlite.Options{Migrations: broker.Migrations(), PageSize: smallPages, Readers: 1}, sqlite.Keep{Mend: broker.Mend})
 	if err != nil {
 		return err
 	}
@@ -177,7 +182,8 @@ func (g *gateway) openBroker(c *configs.Config) (err error) {
 	}
 	g.broker, err = broker.New(broker.Options{
 		Config: c.Broker, Router: g.router, Identities: g.probeIdentity, TLS: g.server.TLSConfig(), Log: g.log,
-		DB: g.sessionDB.DB,
+		DB: g.sessionDB.DB, Handshakes: g.handshakes, MaxConns: shareDescriptors(c).broker, Memory: memoryLimit(),
+		Believed: func() bool { _, _, believed := g.authority.Time(); return believed },
 		Feeds: func(thing, filter string) bool {
 			return thing == probeThing || g.current().table.CanFeed(message.DeviceEndpoint(thing), filter)
 		},
@@ -196,7 +202,7 @@ func (g *gateway) openDiscovery(c *configs.Config) (err error) {
 	g.discovery, err = discovery.New(discovery.Options{
 		Config: c.Discovery, Group: c.Group, CoreARN: coreARN(c), RootPEM: g.authority.RootPEM,
 		MQTTPort: port(g.broker.Addrs()), TLS: g.server.TLSConfig(), Identities: g.identities,
-		MQTT: g.broker.ServeConn, MQTTAddrs: g.broker.Addrs, Data: fromDevices(g.data), Log: g.log,
+		MQTT: g.broker.ServeConn, MQTTAddrs: g.broker.Addrs, Data: fromDevices(g.data), Handshakes: g.handshakes, MaxConns: shareDescriptors(c).discovery, Log: g.log,
 	})
 	if err != nil {
 		return err

@@ -9,20 +9,23 @@ import (
 
 // looseKeys tells of secrets that anybody on this machine can read. The keys of the group are
 // not among them: with such a key the gateway does not start (core/pki). The core's key for
-// the cloud came from elsewhere, and a site must not lose its cloud for a mode.
+// the cloud came from elsewhere, or is in a token that wants a PIN, and a site must not lose its cloud
+// for a mode.
 func looseKeys(c *configs.Config) (list []string) {
-	if c.Cloud == nil {
-		return nil
-	}
-	info, err := os.Stat(c.Cloud.Key)
-	if err != nil {
+	file := secretFile(c)
+	info, err := os.Stat(file)
+	if file == "" || err != nil {
 		return nil // the link tells more
 	}
 	if mode := info.Mode().Perm(); mode&0o007 != 0 {
-		list = append(list, fmt.Sprintf("everybody on this machine can read the core's key %s (mode %04o): who has it is this gateway for the cloud", c.Cloud.Key, mode))
+		what, who := "the core's key", "who has it"
+		if _, inToken := tokenKey(c); inToken {
+			what, who = "the PIN of the core's key", "who has it and the token"
+		}
+		list = append(list, fmt.Sprintf("everybody on this machine can read %s %s (mode %04o): %s is this gateway for the cloud", what, file, mode, who))
 	}
 	return list
 }
 
 // tightenKeys is what a person does about looseKeys.
-func tightenKeys(c *configs.Config) string { return "chmod 600 " + c.Cloud.Key }
+func tightenKeys(c *configs.Config) string { return "chmod 600 " + secretFile(c) }

@@ -31,6 +31,17 @@ func TestLooseKeys(t *testing.T) {
 			t.Errorf("the file is not named: %q", told)
 		}
 	}
+	c.Cloud.Key = "pkcs11:token=t;object=k?pin-source=file:" + key
+	if err := os.Chmod(key, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if told := looseKeys(c); len(told) != 1 || !strings.Contains(told[0], "the PIN of the core's key "+key) || tightenKeys(c) != "chmod 600 "+key {
+		t.Errorf("the PIN: %q, %s", told, tightenKeys(c))
+	}
+	c.Cloud.Key = "pkcs11:token=t;object=k"
+	if told := looseKeys(c); told != nil {
+		t.Errorf("a token without a PIN: %q", told)
+	}
 	if told := looseKeys(&configs.Config{}); told != nil {
 		t.Errorf("without a cloud: %q", told)
 	}

@@ -26,6 +26,15 @@ func limitMemory(root string) int64 {
 	return limit
 }
 
+// memoryLimit is what this process may have, by limitMemory or by $GOMEMLIMIT, in bytes;
+// 0: no limit.
+func memoryLimit() int64 {
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+		return limit
+	}
+	return 0
+}
+
 // cgroupLimit is the least memory.max and memory.high of the cgroup of this
 // process and those above it (cgroup v2); 0: none. Raspberry Pi OS switches
 // the memory controller off: there is none then.

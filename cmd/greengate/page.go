@@ -30,7 +30,8 @@ func (g *gateway) openPage(c *configs.Config) error {
 	secure := g.server.TLSConfig()
 	secure.ClientAuth = tls.NoClientCert // people have no certificate
 	g.page = admin.NewPage(admin.PageOptions{
-		Listen: c.Admin.Listen, TLS: secure, Token: tokenFile(c), Watch: g.subscribe, Log: g.log,
+		Listen: c.Admin.Listen, TLS: secure, Token: tokenFile(c), Watch: g.subscribe,
+		MaxConns: shareDescriptors(c).page, Log: g.log,
 	})
 	g.page.Register(g.admin)
 	g.admin.Register(g.page)

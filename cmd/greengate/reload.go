@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"greengate/configs"
+	"greengate/core/message"
 	"greengate/subscriptions"
 	"greengate/sync/cloud"
 )
@@ -62,7 +63,9 @@ func (g *gateway) take(old *configs.Config) (*configs.Config, error) {
 		return nil, err
 	}
 	g.putInForce(c, table)
-	g.functions.recheck()
+	for _, recheck := range g.rechecks {
+		recheck()
+	}
 	g.discovery.Update(c.Discovery)
 	if err := g.server.SetNames(serverNames(c)); err != nil {
 		// The old certificate serves on, and the room tries again by itself.
@@ -76,6 +79,13 @@ func (g *gateway) take(old *configs.Config) (*configs.Config, error) {
 		g.uplink.sync.Refresh()
 	}
 	return c, nil
+}
+
+// stands tells whether a message of a source may still go on to where it waits; see
+// router.Stands. What waited on disk may name a source that was damaged there.
+func (g *gateway) stands(source, topic string, to message.Endpoint) bool {
+	from, err := message.ParseEndpoint(source)
+	return err == nil && g.router.Stands(from, topic, to)
 }
 
 // membersOf returns what tells whether a thing is a device of the file.

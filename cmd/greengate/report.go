@@ -76,7 +76,8 @@ func (g *gateway) reportLedger(s *client.Status) {
 	slices.SortFunc(s.TurnedAway, most)
 }
 
-// turnedAway are the connections and requests that discovery and the status page refused.
+// turnedAway are the connections and requests that discovery, the status page and the
+// control socket refused.
 // Those of the broker and of the data plane stand among the reasons of the router.
 func (g *gateway) turnedAway() (list []client.Reason) {
 	add := func(door string, refused map[string]uint64) {
@@ -89,6 +90,9 @@ func (g *gateway) turnedAway() (list []client.Reason) {
 	}
 	if g.page != nil {
 		add("page-", g.page.Refused())
+	}
+	if g.admin != nil {
+		add("socket-", g.admin.Refused())
 	}
 	return list
 }
@@ -195,6 +199,9 @@ func (g *gateway) reportFaults(s *client.Status) {
 	}
 	for _, text := range looseKeys(g.begun) {
 		s.Faults = append(s.Faults, client.Fault{Component: "pki", Message: text, NextStep: tightenKeys(g.begun)})
+	}
+	for _, k := range looseSpoolKeys(g.begun) {
+		s.Faults = append(s.Faults, client.Fault{Component: "spool", Message: k.problem, NextStep: k.next})
 	}
 	g.expiry.report(s)
 	g.audits.report(s)

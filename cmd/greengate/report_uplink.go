@@ -42,7 +42,7 @@ func (u *uplink) cloudStatus() client.Cloud {
 // spoolStatus tells how much waits, and what comes of it.
 func (u *uplink) spoolStatus(st telemetry.Stats) client.Spool {
 	return client.Spool{
-		Messages: st.Messages, Bytes: st.Bytes, OldestSeconds: int64(st.OldestAge / time.Second),
+		Messages: st.Messages, Unreadable: st.Unreadable, Bytes: st.Bytes, OldestSeconds: int64(st.OldestAge / time.Second),
 		DiskBytes: st.DiskBytes, MaxBytes: st.MaxBytes, Quarantined: st.Quarantined, Sent: st.Sent, Resent: st.Resent,
 		FullInSeconds: seconds(st.Forecast.FullIn), DrainedInSeconds: seconds(u.drainedIn(st)),
 	}

@@ -65,7 +65,7 @@ func newScrubber(c *configs.Config) *scrubber {
 	return &scrubber{strings.NewReplacer(pairs...)}
 }
 
-// keyFiles are the files with private keys.
+// keyFiles are the files with private keys, and with the PIN of one.
 func keyFiles(c *configs.Config) (files []string) {
 	_ = filepath.WalkDir(c.PKI.Dir, func(path string, e fs.DirEntry, err error) error {
 		if err == nil && e.Type().IsRegular() && strings.HasSuffix(path, ".key") {
@@ -73,8 +73,8 @@ func keyFiles(c *configs.Config) (files []string) {
 		}
 		return nil
 	})
-	if c.Cloud != nil {
-		files = append(files, c.Cloud.Key)
+	if file := secretFile(c); file != "" {
+		files = append(files, file)
 	}
 	return files
 }

@@ -18,7 +18,7 @@ const shadowCopy = 192 << 20
 // of all rows to `shadow`.
 func (g *gateway) openShadows(c *configs.Config) (err error) {
 	g.shadowDB, err = g.openStore(c, "shadow", "shadows.db", sqlite.Options{
-		Migrations: localshadow.Migrations(), Queue: 2 * localshadow.DefaultBounds().Pending,
+		Migrations: localshadow.Migrations(), PageSize: smallPages, Queue: 2 * localshadow.DefaultBounds().Pending,
 	}, sqlite.Keep{MaxCopy: shadowCopy, Newer: localshadow.NewerColumn(), Mend: localshadow.Mend})
 	if err != nil {
 		return err

@@ -30,14 +30,34 @@ what is not taken this time comes to quarantine again.`,
 }
 
 func newSpoolDiscard(a *app) *cobra.Command {
-	return quarantineCommand(a, &cobra.Command{
-		Use:   "discard SEQ... | --topic FILTER | --all",
-		Short: "delete messages in quarantine",
+	lost := false
+	ask := func(c *client.Client, ctx context.Context, which client.Quarantined) (client.Requeued, error) {
+		which.Unreadable = lost
+		return c.DiscardSpool(ctx, which)
+	}
+	cmd := quarantineCommand(a, &cobra.Command{
+		Use:   "discard SEQ... | --topic FILTER | --all | --unreadable",
+		Short: "delete messages in quarantine, or those whose key is lost",
 		Long: `Deletes messages that the cloud did not take. SEQ is the number in the first column
-of ` + "`greengate spool list`" + `; ` + "`greengate spool export`" + ` saves them before.`,
-	}, "greengate spool list", new(string), (*client.Client).DiscardSpool, func(n client.Requeued) string {
+of ` + "`greengate spool list`" + `; ` + "`greengate spool export`" + ` saves them before.
+
+--unreadable deletes what is encrypted with a key that is not there, also what waits: for
+when the key is lost.`,
+	}, "greengate spool list", new(string), ask, func(n client.Requeued) string {
 		return counted(int64(n.Messages), "message") + " deleted"
 	})
+	cmd.Flags().BoolVar(&lost, "unreadable", false, "those that cannot be read, since their key is lost")
+	others := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if lost && len(args) == 0 && !cmd.Flags().Changed("topic") && !cmd.Flags().Changed("all") {
+			return nil
+		}
+		if lost {
+			return errors.New("--unreadable names the messages, and nothing besides")
+		}
+		return others(cmd, args)
+	}
+	return cmd
 }
 
 // quarantineCommand is a command for the messages in quarantine that its arguments name.

@@ -138,6 +138,8 @@ var dropWords = map[string]string{
 	"full-newest":   "the spool was full when they came (when_full: drop_newest, or nothing of lower worth was left)",
 	"full-thinned":  "the spool was full, and every n-th message was kept (when_full: thin)",
 	"full-priority": "the spool was full, and messages of higher priority came",
+	"row-gone":      "no row of the group file leads them to the cloud any more",
+	"unreadable":    "their key was lost, and somebody has deleted them (greengate spool discard --unreadable)",
 	"not-stored":    "the gateway ended before they were on the disk; their devices were not told that they are safe",
 }
 

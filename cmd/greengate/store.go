@@ -21,6 +21,10 @@ type store struct {
 	db        *sqlite.Kept
 }
 
+// smallPages are those of databases whose commits bring a row or two each, in bytes: an SD
+// card wears by pages. The spool's commits bring more, and keep the usual ones.
+const smallPages = 1024
+
 // schemas are the databases of the data folder, by name, as commands open them
 // that work without the daemon.
 var schemas = map[string]struct {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -20,6 +21,7 @@ import (
 // which what goes up waits. It is the target of all rows to `cloud`.
 type uplink struct {
 	g     *gateway
+	full  string // what a row does that says nothing of a full spool
 	db    *sqlite.Kept
 	spool *telemetry.Spool
 	link  *cloud.Link
@@ -39,7 +41,7 @@ func (g *gateway) openUplink(c *configs.Config) (err error) {
 	if c.Cloud == nil {
 		return nil
 	}
-	u := &uplink{g: g, cells: map[string]*router.Cell{}, port: g.router.Port(message.Endpoint{Kind: message.Cloud})}
+	u := &uplink{g: g, full: c.Cloud.Spool.WhenFull, cells: map[string]*router.Cell{}, port: g.router.Port(message.Endpoint{Kind: message.Cloud})}
 	g.uplink = u
 	u.db, err = g.openStore(c, "spool", "spool.db",
 		sqlite.Options{Migrations: telemetry.Migrations(), Queue: 4096, Readers: 3, MaxWAL: telemetry.MaxWAL(c.Cloud.Spool.MaxSize)}, sqlite.Keep{Mend: telemetry.Mend})
@@ -52,13 +54,18 @@ func (g *gateway) openUplink(c *configs.Config) (err error) {
 	u.spool, err = telemetry.New(telemetry.Options{
 		DB: u.db.DB, Link: spoolLink{u.link}, MaxSize: c.Cloud.Spool.MaxSize, Reserve: diskReserve, Free: telemetry.FreeBytes(c.Data),
 		Settled: u.settled, Requeued: u.requeued, Rate: float64(c.Cloud.Rate.Messages), Synced: telemetry.KernelSync, Log: g.log,
+		Stands: u.stands, Encrypt: c.Cloud.Spool.Encrypt, Decrypt: c.Cloud.Spool.Decrypt,
 	})
 	if err != nil {
 		return err
 	}
+	if text := u.spool.Unreadable(); text != "" {
+		g.log.Error(c.FaultAt("cloud.spool", text, "").Error(), "component", "spool")
+	}
 	for key, n := range u.spool.Content() {
 		u.cells[key] = g.router.RestoreRow(key, n)
 	}
+	g.rechecks = append(g.rechecks, u.spool.Recheck)
 	g.router.Register(message.Cloud, u)
 	return u.openSync()
 }
@@ -70,7 +77,7 @@ func (u *uplink) linkOptions(c *configs.Config) cloud.Options {
 	}
 	return cloud.Options{
 		Endpoint: c.Cloud.Endpoint, Port: c.Cloud.Port, Core: c.Core,
-		Certificate: c.Cloud.Certificate, Key: c.Cloud.Key, CA: c.Cloud.CA,
+		Certificate: c.Cloud.Certificate, Key: c.Cloud.Key, CA: c.Cloud.CA, Signer: coreSigner(c),
 		Version: version, Proxy: c.Cloud.Proxy, KeepAlive: c.Cloud.KeepAlive,
 		Rate:          cloud.Rate{Messages: c.Cloud.Rate.Messages, Bytes: c.Cloud.Rate.Bytes},
 		Subscriptions: func() []cloud.Subscription { return u.g.current().filters },
@@ -116,17 +123,24 @@ type road struct {
 	cell  *router.Cell
 }
 
-// behind is the reason for what the disk is too slow to take.
-const behind router.Reason = "spool-behind"
+// The reasons for what the spool does not take.
+const (
+	behind router.Reason = "spool-behind" // the disk is too slow for it
+	noKey  router.Reason = "spool-no-key" // the key to encrypt it with is not there
+)
 
 // Deliver spools a message. Its publish is acknowledged when it is on disk.
 func (u *uplink) Deliver(d *router.Delivery, h *router.Hop) (router.Verdict, router.Reason) {
+	if u.spool.Lacking() { // as without a cloud: to wait would hold up what devices say here
+		return router.Refused, noKey
+	}
+	generation := u.g.router.Generation()
 	way, ok := h.Handle.(*road)
-	if !ok || h.Table != u.g.router.Generation() {
+	if !ok || h.Table != generation {
 		if way = u.road(d.Source, d.Topic); way == nil {
 			return router.Refused, router.NoRow
 		}
-		if h.Table == u.g.router.Generation() {
+		if h.Table == generation {
 			h.Handle = way
 		}
 	}
@@ -144,7 +158,15 @@ func (u *uplink) Deliver(d *router.Delivery, h *router.Hop) (router.Verdict, rou
 		u.g.router.Note(router.Dropped, behind)
 		receipt.Fail() // its client is told, and sends it again
 	}
+	if u.g.router.Generation() != generation {
+		u.spool.Recheck() // it may have come behind that of the reload
+	}
 	return router.Queued, ""
+}
+
+// stands tells whether a message that waits may still go up.
+func (u *uplink) stands(source, topic string) bool {
+	return u.g.stands(source, topic, message.Endpoint{Kind: message.Cloud})
 }
 
 // road asks the table in force how a message waits; nil: no row allows it.
@@ -172,12 +194,8 @@ func (u *uplink) road(from message.Endpoint, topic string) *road {
 // route is the way of a row in the words of the spool. Its words are checked
 // with the group file.
 func (u *uplink) route(key string, s subscriptions.Spooling) telemetry.Route {
-	full := s.WhenFull
-	if full == "" {
-		full = u.g.begun.Cloud.Spool.WhenFull
-	}
 	priority, _ := telemetry.ParsePriority(s.Priority)
-	whenFull, _ := telemetry.ParseWhenFull(full)
+	whenFull, _ := telemetry.ParseWhenFull(cmp.Or(s.WhenFull, u.full))
 	return telemetry.Route{
 		Key: key, Priority: priority, TTL: s.TTL, WhenFull: whenFull, Keep: s.Keep,
 		LiveShare: float64(s.LiveShare) / 100, Overtake: s.Overtake,

@@ -27,7 +27,7 @@ not=(
 )
 # and where a rule is right in general, but not there:
 places=(
-	'(testdata|functions/examples|sync/cloud/cloudtest|testvm|cmd/(demo|iotsim|bill|peers|soak))/:*' # programs and stand-ins of the tests and the demo, which never run on a gateway
+	'(testdata|functions/examples|sync/cloud/cloudtest|core/token/tokentest|testvm|cmd/(demo|iotsim|bill|peers|soak))/:*' # programs and stand-ins of the tests and the demo, which never run on a gateway
 	'functions/(spec|manager|logfile|sandbox/.*|endpoint/shims)\.go:G204,G301,G302' # a function is a program of the operator, and reads its folder as a user of its own
 	'core/(pki/files|pki/authority|admin/admin)\.go:G301,G302' # folders that all may enter; what is secret in them has a mode of its own
 	'cmd/greengate/(newfile|import|credential|manual|init_service)\.go:G301,G302,G306,G122' # what all may read: manual pages, certificates, folders of a site

@@ -24,6 +24,8 @@ func main() {
 	switch behaviour {
 	case "echo": // answers with its event, whatever that is
 		lambda.Start(echo{})
+	case "proof": // answers with the topic and its event, but only once its file is gone
+		lambda.Start(proof{args[0]})
 	case "topic": // answers with the topic of its event
 		lambda.Start(func(ctx context.Context, event json.RawMessage) (any, error) {
 			lc, _ := lambdacontext.FromContext(ctx)
@@ -66,6 +68,20 @@ func main() {
 type echo struct{}
 
 func (echo) Invoke(_ context.Context, event []byte) ([]byte, error) { return event, nil }
+
+type proof struct{ file string }
+
+func (p proof) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	for held := true; held; {
+		if _, err := os.Stat(p.file); err != nil {
+			held = false
+		} else {
+			time.Sleep(2 * time.Millisecond)
+		}
+	}
+	lc, _ := lambdacontext.FromContext(ctx)
+	return append([]byte(lc.ClientContext.Custom["subject"]+"\n"), event...), nil
+}
 
 // note appends the start of a call to a file, works for a while, and appends its end.
 func note(file string, event json.RawMessage) error {

@@ -125,6 +125,7 @@ func TestContents(t *testing.T) {
 	list := output(t, "dpkg-deb", "-c", file)
 	for _, line := range []string{
 		"-rwxr-xr-x root/root ./usr/bin/greengate",
+		"-rwxr-xr-x root/root ./usr/lib/greengate/greengate-token",
 		"-rw-r--r-- root/root ./usr/lib/systemd/system/greengate.service",
 		"-rw-r--r-- root/root ./usr/lib/sysusers.d/greengate.conf",
 		"-rw-r--r-- root/root ./usr/lib/tmpfiles.d/greengate.conf",

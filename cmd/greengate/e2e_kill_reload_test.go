@@ -22,23 +22,15 @@ type spoolRow struct {
 }
 
 // stream publishes the numbers of a device behind last, one after the other, until its
-// connection or ctx ends, and returns the last one that was acknowledged. A number that
-// no row allows is tried again. news gets one for each acknowledgement.
+// connection or ctx ends, and returns the last one that was acknowledged. news gets one
+// for each acknowledgement.
 func (d *device) stream(ctx context.Context, last int, news chan<- struct{}) int {
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
 	for {
 		payload := cloudtest.Number{Publisher: d.thing, Seq: last + 1}.Payload()
 		answer, _ := d.Publish(ctx, &paho.Publish{Topic: "sensors/" + d.thing + "/n", Payload: payload, QoS: 1})
 		switch {
 		case answer == nil:
 			return last
-		case answer.ReasonCode == notAuthorized:
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return last
-			}
 		case answer.ReasonCode >= 0x80:
 			d.t.Errorf("number %d of %s: %#x", last+1, d.thing, answer.ReasonCode)
 			return last
@@ -53,8 +45,8 @@ func (d *device) stream(ctx context.Context, last int, news chan<- struct{}) int
 }
 
 // A gateway that is killed around the reloads of its file, while the rows to the cloud
-// change, go and come again, loses nothing that it has acknowledged, and keeps the
-// order of each device.
+// change and others take their place, loses nothing that it has acknowledged, and keeps
+// the order of each device.
 func TestKillAroundReloads(t *testing.T) {
 	t.Parallel()
 	s := newCloudSite(t, "thermo", "hygro")
@@ -67,10 +59,10 @@ func TestKillAroundReloads(t *testing.T) {
 	files := [][]spoolRow{
 		{all},
 		{as(func(r *spoolRow) { r.Priority = "high" })},
-		{as(func(r *spoolRow) { r.From = "hygro" })}, // that of thermo is gone
+		{as(func(r *spoolRow) { r.From = "hygro" }), as(func(r *spoolRow) { r.From = "thermo" })},
 		{as(func(r *spoolRow) { r.Priority, r.WhenFull = "low", "drop_newest" })},
 		{as(func(r *spoolRow) { r.From, r.Priority = "thermo", "high" }), as(func(r *spoolRow) { r.From, r.TTL = "hygro", "1h" })},
-		{},
+		{as(func(r *spoolRow) { r.Topic = "sensors/#" })},
 		{as(func(r *spoolRow) { r.WhenFull = "drop_oldest" })},
 	}
 	type end struct {
@@ -90,7 +82,7 @@ func TestKillAroundReloads(t *testing.T) {
 			go func() { ended <- end{thing, d.stream(ctx, last, news)} }()
 		}
 		for i := range 3 {
-			for range min(40, 20*len(file(i))) { // in the middle of the traffic, if there may be any
+			for range 40 { // in the middle of the traffic
 				await(t, "an acknowledgement", news)
 			}
 			if s.set(file(i+1), "subscriptions"); i < 2 {

@@ -83,7 +83,7 @@ func (s *Spool) dropAfter(ctx context.Context, lane laneID, after int64) (droppe
 // dropped says so.
 func (s *Spool) dropped(n int) {
 	if n > 0 {
-		s.log.Info("Messages are dropped that no row leads to the cloud any more", "messages", n)
+		s.log.Warn("Messages are dropped that no row leads to the cloud any more", "reason", string(ReasonNoRow), "messages", n)
 	}
 }
 

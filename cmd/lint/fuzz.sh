@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes every fuzz target of the module for FUZZTIME (30s by default, 1h before a release), as
-# many at a time as there are cores, and tells a line for each. `cmd/lint/fuzz.sh FuzzStream`
+# Fuzzes every fuzz target of the module for FUZZTIME (30s by default, 1h before a release), three
+# at a time on two cores, and tells a line for each. `cmd/lint/fuzz.sh FuzzStream`
 # takes one target. An input that fails is written to testdata/fuzz of its package, and fails
 # `go test` from then on until what it shows is mended; those that are only new stay in Go's cache.
 set -euo pipefail
@@ -52,11 +52,12 @@ fuzz_all() {
 	rm "$program"
 }
 
-# Those with the most targets first, so that the cores are done at the same time.
+# Those with the most targets first, so that the cores are done at the same time. While one is
+# built or waits for a socket, others can work.
 { grep -rcE --include='*_test.go' "^func ($only)\(" . || true; } | awk -F : '$2 { sub("/[^/]*$", "", $1); n[$1] += $2 } END { for (p in n) print n[p], p }' |
 	sort -k 1,1nr -k 2 | awk '{ print $2 }' | xargs -r go list >"$work/packages"
 while read -r package; do
-	while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+	while [ "$(jobs -rp | wc -l)" -ge $(($(nproc) * 3 / 2)) ]; do wait -n; done
 	fuzz_all "$package" &
 done <"$work/packages"
 wait

@@ -63,6 +63,17 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+func TestTornSuperblock(t *testing.T) {
+	for size, want := range map[int64]int64{512: 512, 1024: 1024, 1536: 2048, 2048: 2048, 2560: 2560} {
+		if got := spareSuperblock(entry{at: 0, size: 4096}, size); got != want {
+			t.Errorf("torn at %d: got %d, want %d", size, got, want)
+		}
+	}
+	if got := spareSuperblock(entry{at: 4096, size: 4096}, 1536); got != 1536 {
+		t.Errorf("elsewhere: got %d", got)
+	}
+}
+
 // first is the byte at a place of the disk.
 func (p *pages) first(at int64) byte {
 	if page := p.at[at-at%pageSize]; page != nil {

@@ -156,7 +156,7 @@ func (r *replay) cut(chance *rand.Rand) (*pages, string, error) {
 			dropped++
 			continue
 		case sectors > 1 && chance.IntN(4) == 0:
-			size = (1 + chance.Int64N(sectors-1)) * streams.Sector
+			size = spareSuperblock(e, (1+chance.Int64N(sectors-1))*streams.Sector)
 			torn++
 		}
 		kept++
@@ -165,6 +165,17 @@ func (r *replay) cut(chance *rand.Rand) (*pages, string, error) {
 		}
 	}
 	return p, fmt.Sprintf("of the writes after the last flush %d kept (%d of them torn), %d dropped", kept, torn, dropped), nil
+}
+
+// spareSuperblock has a torn write of size bytes hold the superblock whole or not at all.
+// Half of one keeps ext4 from being mounted until a person names a copy to e2fsck,
+// whatever was done above it, and its journal is no help: it stands in the superblock.
+func spareSuperblock(e entry, size int64) int64 {
+	const from, to = 1024, 2048 // on the disk
+	if end := e.at + size; from < end && end < to {
+		return min(to-e.at, e.size)
+	}
+	return size
 }
 
 // pageSize is a page of the simulated disk. Those that are all zero are not there.

@@ -160,8 +160,7 @@ func (s *session) rejudge() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c := s.live.Load(); c != nil {
-		c.mu.Lock() // deliver0 compares tables under it
-		defer c.mu.Unlock()
+		c.pass() // deliver0 compares tables under its mu
 	}
 	before := s.queue.bytes
 	s.queue.filter(func(p *pending) bool {
@@ -173,6 +172,13 @@ func (s *session) rejudge() {
 		return false
 	})
 	s.b.queued.Add(int64(s.queue.bytes - before))
+}
+
+// pass waits until who holds mu has released it. It is not kept: a message that is lost
+// is acknowledged to its publisher under the mu of that connection, which may be this one.
+func (c *conn) pass() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 }
 
 // resume sends again what a former connection did not acknowledge, then what

@@ -147,6 +147,7 @@ func (b *Broker) claim(c *conn) {
 		old, ends := s.conn, c.head.clean || !s.persistent()
 		s.mu.Unlock()
 		if old != nil {
+			old.succeeded.Store(true)
 			old.cut(sessionTakenOver)
 		}
 		if ends {

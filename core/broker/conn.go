@@ -58,6 +58,9 @@ type conn struct {
 
 	closing atomic.Bool
 	ousted  atomic.Bool // it lost its place before it sent its CONNECT; see arrivals
+	// Another connection has taken over [MQTT-3.1.4-3], and may have sent more than what is
+	// left to be read here: that is not taken, and a client sends again what has no PUBACK.
+	succeeded atomic.Bool
 
 	unsent *chunk // taken from out; of whoever has set writing
 
@@ -104,6 +107,9 @@ func (c *conn) converse() {
 	defer c.contain()
 	for {
 		packet, err := c.next()
+		if c.succeeded.Load() {
+			return
+		}
 		if err == nil {
 			err = c.handle(packet)
 		}

@@ -23,7 +23,7 @@ func (g *gateway) reportSync(ctx context.Context, s *client.Status) map[shadowKe
 	st := g.uplink.sync.Stats()
 	s.Shadows.Sync = &client.SyncStats{
 		Shadows: st.Shadows, InStep: st.InStep, Ahead: st.Ahead, Behind: st.Behind, Asking: st.Asking, Blocked: st.Blocked,
-		Conflicted: st.Conflicted, Asked: st.Asked, Written: st.Written, Applied: st.Applied, Conflicts: st.Conflicts,
+		Conflicted: st.Conflicted, Listing: st.Listing, Asked: st.Asked, Written: st.Written, Applied: st.Applied, Conflicts: st.Conflicts,
 		Rejected: map[string]uint64{}, Unknown: st.Unknown, Retries: st.Retries,
 	}
 	for code, n := range st.Rejected {
@@ -75,7 +75,7 @@ func shadowSync(i *shadows.State) *client.ShadowSync {
 
 // writeSync is the line of the status about the sync of all shadows.
 func writeSync(out io.Writer, s *client.SyncStats) {
-	if s == nil || s.Shadows == 0 {
+	if s == nil || s.Shadows == 0 && !s.Listing {
 		return
 	}
 	var words []string
@@ -89,6 +89,9 @@ func writeSync(out io.Writer, s *client.SyncStats) {
 		if part.n > 0 {
 			words = append(words, fmt.Sprintf("%d %s", part.n, part.what))
 		}
+	}
+	if s.Listing {
+		words = append(words, "named ones being listed")
 	}
 	fmt.Fprintf(out, "  synced with the cloud: %s; %s so far\n", strings.Join(words, ", "), counted(int64(s.Conflicts), "conflict"))
 }

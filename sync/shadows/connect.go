@@ -124,7 +124,7 @@ func (r *Reconciler) relink(ctx context.Context) {
 	for thing := range things {
 		r.question(key{thing: thing}, false)
 	}
-	trigger(r.listing)
+	r.relist()
 }
 
 // question has the cloud asked about a shadow.
@@ -194,7 +194,7 @@ func (r *Reconciler) reload(ctx context.Context) {
 		}
 	}
 	r.failed(ctx, r.unblock(ctx))
-	trigger(r.listing)
+	r.relist()
 }
 
 // unblock tries what the cloud has refused once more.

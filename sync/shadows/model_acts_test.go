@@ -65,7 +65,7 @@ func (s *site) rests(d time.Duration) {
 // under way.
 func (s *site) inStep() bool {
 	n := s.rec.Stats()
-	ok := n.Ahead+n.Behind+n.Asking+n.Blocked == 0 && s.link.Status().Unacked == 0
+	ok := n.Ahead+n.Behind+n.Asking+n.Blocked == 0 && !n.Listing && s.link.Status().Unacked == 0
 	if !ok {
 		return false
 	}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -49,7 +50,9 @@ type site struct {
 	writes atomic.Int64 // of them, updates and deletes
 	skew   atomic.Int64 // of the gateway's clock, nanoseconds
 
-	tape tape // of what the cloud has sent
+	names    chan struct{} // a list of names waits until it is closed; nil: it does not
+	tape     tape          // of what the cloud has sent
+	requests tape          // of what was sent to it
 
 	*gateway // the process that runs
 }
@@ -64,6 +67,15 @@ func (t *tape) add(topic string, payload []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.messages = append(t.messages, cloud.Publish{Topic: topic, Payload: payload})
+}
+
+// String names the topics of the messages that are kept.
+func (t *tape) String() string {
+	var topics []string
+	for _, m := range t.take() {
+		topics = append(topics, m.Topic)
+	}
+	return strings.Join(topics, ", ")
 }
 
 // take returns the messages since the last time.
@@ -154,7 +166,7 @@ func (s *site) lawful() {
 			pardoned = pardoned || rule == v.Rule
 		}
 		if !pardoned {
-			s.Errorf("AWS's rule %s broken: %s", v.Rule, v.Detail)
+			s.Errorf("AWS's rule %s broken at %v: %s", v.Rule, v.At.Format("02 15:04:05.000"), v.Detail)
 		}
 	}
 }
@@ -270,12 +282,20 @@ type uplink struct {
 func (u *uplink) Connected() bool          { return u.g.link.Connected() }
 func (u *uplink) Changed() <-chan struct{} { return u.g.link.Changed() }
 func (u *uplink) Names(ctx context.Context, thing string) ([]string, error) {
+	if u.s.names != nil {
+		select {
+		case <-u.s.names:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	return u.g.link.Names(ctx, thing)
 }
 
 func (u *uplink) Send(ctx context.Context, topic string, payload []byte, done func(error)) error {
 	err := u.g.link.Send(ctx, &cloud.Publish{Topic: topic, Payload: payload}, func(err error) { done(inWords(err)) })
 	if err == nil {
+		u.s.requests.add(topic, payload)
 		u.s.sent.Add(1)
 		if filepath.Base(topic) != "get" {
 			u.s.writes.Add(1)

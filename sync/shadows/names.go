@@ -31,11 +31,28 @@ func (r *Reconciler) list(ctx context.Context) {
 		case <-timer.C:
 		}
 		timer.Stop()
-		if open = r.listAll(ctx, open); len(open) > 0 && r.o.Link.Connected() {
+		open = r.listAll(ctx, open)
+		r.listed()
+		if len(open) > 0 && r.o.Link.Connected() {
 			timer.Reset(max(r.o.Timing.backoff(attempts), r.o.Timing.Retry))
 			attempts++
 		}
 	}
+}
+
+// relist has the names of all things listed.
+func (r *Reconciler) relist() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.figures.listing = true
+	trigger(r.listing)
+}
+
+// listed ends a round, unless relist wants another.
+func (r *Reconciler) listed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.figures.listing = len(r.listing) > 0
 }
 
 // listAll asks for the names of things, and returns those it got none of.

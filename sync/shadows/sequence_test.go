@@ -261,9 +261,10 @@ func (p *player) settle() {
 	p.rec.Refresh()                // what is blocked is tried once more
 	p.rests(time.Hour)             // a link whose id was taken over, by what a kill left, waits for half of it
 	sent := p.sent.Load()
+	p.requests.take()
 	<-time.After(5 * time.Minute)
 	if n := p.sent.Load(); n != sent || !p.inStep() {
-		p.Fatalf("site %d: %d requests while all was in step; %s", p.number, n-sent, p.report())
+		p.Fatalf("site %d: %d requests while all was in step: %v; %s", p.number, n-sent, &p.requests, p.report())
 	}
 }
 

@@ -35,6 +35,7 @@ type figures struct {
 	unknown, retries, garbage          uint64
 	rejected                           map[int]uint64
 	names                              map[string]string // things whose named shadows could not be listed, and why
+	listing                            bool              // the names of all things are being listed
 	disk                               string            // the last error of reading the database
 }
 
@@ -81,6 +82,7 @@ func (r *Reconciler) Stats() Stats {
 		Shadows: sum.rows, Blocked: sum.blocked, Conflicted: sum.conflicted,
 		Asked: f.asked, Written: f.written, Applied: f.applied, Conflicts: f.conflicts,
 		Rejected: maps.Clone(f.rejected), Unknown: f.unknown, Retries: f.retries, Garbage: f.garbage,
+		Listing: f.listing,
 	}
 	for _, e := range r.schedule.entries {
 		if !e.stored {

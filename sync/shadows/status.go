@@ -42,6 +42,8 @@ type Stats struct {
 	Blocked    int `json:"blocked"`
 	Conflicted int `json:"conflicted"` // that had a conflict at some time
 
+	Listing bool `json:"listing"` // the named shadows of the cloud are being listed: there may be more
+
 	Asked     uint64         `json:"asked"`     // gets sent
 	Written   uint64         `json:"written"`   // updates and deletes that the cloud took
 	Applied   uint64         `json:"applied"`   // changes of the cloud that were made here

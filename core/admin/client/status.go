@@ -22,6 +22,7 @@ type Status struct {
 	Refusals      []Reason   `json:"refusals"`    // messages refused, by reason
 	Drops         []Reason   `json:"drops"`       // messages dropped, by reason
 	TurnedAway    []Reason   `json:"turned_away"` // connections and requests that discovery, the status page and the control socket refused, by door and reason
+	LogDropped    []Reason   `json:"log_dropped"` // lines that the log lacks: too-many of one message, or stalled, when nobody took them
 	Listeners     []Address  `json:"listeners"`
 	Shadows       Shadows    `json:"shadows"`
 	GPIO          []Pin      `json:"gpio"`
@@ -135,6 +136,7 @@ type SyncStats struct {
 	Asking     int               `json:"asking"` // the cloud is to be asked
 	Blocked    int               `json:"blocked"`
 	Conflicted int               `json:"conflicted"` // that had a conflict at some time
+	Listing    bool              `json:"listing"`    // its named shadows are being listed: there may be more
 	Asked      uint64            `json:"asked"`
 	Written    uint64            `json:"written"`
 	Applied    uint64            `json:"applied"`
@@ -177,6 +179,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	p.Routes = notNil(p.Routes)
 	p.Refusals = notNil(p.Refusals)
 	p.TurnedAway = notNil(p.TurnedAway)
+	p.LogDropped = notNil(p.LogDropped)
 	p.Drops = notNil(p.Drops)
 	p.Listeners = notNil(p.Listeners)
 	p.Shadows.List = notNil(p.Shadows.List)

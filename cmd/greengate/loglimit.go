@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"greengate/core/admin/client"
 )
 
 // Bounds of what the log takes. A device that connects and is cut ten times a
@@ -123,6 +125,22 @@ func (l *logBuckets) admit(k logKey, now time.Time) bool {
 		time.AfterFunc(sumUpAfter, func() { l.sumUp(k.message) })
 	}
 	return false
+}
+
+// logDropped are the lines that were not written, by reason.
+func logDropped(log *slog.Logger) (list []client.Reason) {
+	add := func(reason string, n uint64) {
+		if n > 0 {
+			list = append(list, client.Reason{Reason: reason, Count: n})
+		}
+	}
+	if limit, ok := log.Handler().(*logLimit); ok {
+		add("too-many", limit.held.Load())
+		if queue, ok := limit.next.(*logQueue); ok {
+			add("stalled", queue.lost.Load())
+		}
+	}
+	return list
 }
 
 // bucket returns a bucket, filled up to now. When there are too many, all begin

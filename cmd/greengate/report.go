@@ -68,6 +68,7 @@ func (g *gateway) reportLedger(s *client.Status) {
 		}
 	})
 	s.TurnedAway = g.turnedAway()
+	s.LogDropped = logDropped(g.log)
 	most := func(a, b client.Reason) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Reason, b.Reason))
 	}

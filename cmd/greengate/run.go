@@ -35,7 +35,8 @@ func (a *app) run(ctx context.Context) error {
 		return err
 	}
 	level := new(slog.LevelVar)
-	log := newLog(a.stderr, c.Log, level)
+	log, flush := newLog(a.stderr, c.Log, level)
+	defer flush()
 	slog.SetDefault(log) // periph speaks to the standard logger
 	if limit := limitMemory("/"); limit > 0 {
 		log.Info("memory is limited by the service manager", "component", "gateway", "bytes", limit)
@@ -62,9 +63,9 @@ func (a *app) run(ctx context.Context) error {
 }
 
 // newLog returns a logger of the level that c names, now and whenever level is
-// set. Where w leads to the journal, log.format says nothing: the journal has its
-// own.
-func newLog(w io.Writer, c configs.Log, level *slog.LevelVar) *slog.Logger {
+// set, and what waits until its lines are written. Where w leads to the journal,
+// log.format says nothing: the journal has its own.
+func newLog(w io.Writer, c configs.Log, level *slog.LevelVar) (log *slog.Logger, flush func()) {
 	setLevel(level, c)
 	o := &slog.HandlerOptions{Level: level}
 	var h slog.Handler = slog.NewTextHandler(w, o)
@@ -76,7 +77,9 @@ func newLog(w io.Writer, c configs.Log, level *slog.LevelVar) *slog.Logger {
 			h = j
 		}
 	}
-	return slog.New(newLogLimit(h))
+	queue := newLogQueue(h)
+	go queue.run() // as long as the process: there is no moment from which on nothing is logged
+	return slog.New(newLogLimit(queue)), queue.flush
 }
 
 func setLevel(level *slog.LevelVar, c configs.Log) {

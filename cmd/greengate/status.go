@@ -51,6 +51,7 @@ func writeStatus(out io.Writer, s *client.Status) error {
 	writeReasons(w, "refused", s.Refusals)
 	writeReasons(w, "dropped", s.Drops)
 	writeReasons(w, "turned away", s.TurnedAway)
+	writeReasons(w, "not logged", s.LogDropped)
 	fmt.Fprintf(w, "written\t%s\n", writtenLine(&s.Writes))
 	if s.Cloud.Configured {
 		fmt.Fprintf(w, "spool\t%s\n", spoolLine(&s.Spool, s.Cloud.Connected))

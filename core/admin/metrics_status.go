@@ -65,6 +65,8 @@ var (
 	cloudAttempts = gauge("cloud_failed_attempts", "Attempts that failed since the last connection.")
 	cloudUnacked  = gauge("cloud_unacknowledged_messages", "Messages under way to the cloud without its acknowledgement.")
 
+	logDropped = counter("log_dropped_lines_total", "Lines that the log lacks.", "reason")
+
 	faults = gauge("faults", "What is wrong and needs a person.", "component")
 )
 
@@ -76,6 +78,9 @@ func (m *scrapes) fromStatus(emit Emit) {
 	emit(configTable, float64(s.Config.Generation))
 	emit(configLoaded, float64(s.Config.LoadedAt.Unix()))
 	emit(configFailed, truth(s.Config.Error != ""))
+	for _, r := range s.LogDropped {
+		emit(logDropped, float64(r.Count), r.Reason)
+	}
 	deviceFigures(s.Devices, emit)
 	ledgerFigures(s, emit)
 	m.routeFigures(s.Routes, emit)

@@ -147,7 +147,7 @@ func (b *Broker) claim(c *conn) {
 		old, ends := s.conn, c.head.clean || !s.persistent()
 		s.mu.Unlock()
 		if old != nil {
-			old.succeeded.Store(true)
+			c.before = old.succeed()
 			old.cut(sessionTakenOver)
 		}
 		if ends {

@@ -55,6 +55,9 @@ type conn struct {
 	sess    *session
 	sendMax int // unacknowledged messages to the client
 	maxSize int // the largest packet that the client takes
+	// Closed when the connection that this one has taken over handles nothing more; nil:
+	// there was none.
+	before <-chan struct{}
 
 	closing atomic.Bool
 	ousted  atomic.Bool // it lost its place before it sent its CONNECT; see arrivals
@@ -68,9 +71,11 @@ type conn struct {
 	greeted bool      // a CONNACK that accepts is in the out buffer or out
 	drained sync.Cond // what waits for the out buffer to empty
 	out     outbox
-	writing bool // somebody empties out, or is asked for by a batch
-	dead    bool // nothing is written any more
-	blocked bool // messages wait in the queue for room
+	writing bool          // somebody empties out, or is asked for by a batch
+	dead    bool          // nothing is written any more
+	blocked bool          // messages wait in the queue for room
+	silent  bool          // it handles nothing any more
+	over    chan struct{} // closed with silent, where somebody waits for it
 	cause   error
 	acks    acks
 }
@@ -105,6 +110,7 @@ func (c *conn) handshake() error {
 // one by one, so that they keep their order.
 func (c *conn) converse() {
 	defer c.contain()
+	c.await()
 	for {
 		packet, err := c.next()
 		if c.succeeded.Load() {
@@ -120,6 +126,50 @@ func (c *conn) converse() {
 			_ = c.fail(err)
 			return
 		}
+	}
+}
+
+// maxHandling is how long a client waits for the end of its former connection, which has
+// one packet to handle at most.
+const maxHandling = 5 * time.Second
+
+// await waits until the connection before handles nothing any more, lest its last packet
+// come after what this one sends.
+func (c *conn) await() {
+	if c.before == nil {
+		return
+	}
+	late := time.NewTimer(maxHandling)
+	defer late.Stop()
+	select {
+	case <-c.before:
+	case <-late.C:
+		c.b.log.Warn("the former connection of a device is still busy: what it has sent last may come late", "thing", c.thing)
+	}
+}
+
+// succeed has the connection take nothing more in, since another one has its place, and
+// returns what is closed when it handles nothing any more.
+func (c *conn) succeed() (over <-chan struct{}) {
+	c.succeeded.Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over == nil {
+		c.over = make(chan struct{})
+		if c.silent {
+			close(c.over)
+		}
+	}
+	return c.over
+}
+
+// silence notes that the connection handles nothing any more.
+func (c *conn) silence() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.silent = true
+	if c.over != nil {
+		close(c.over)
 	}
 }
 

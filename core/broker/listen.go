@@ -218,6 +218,7 @@ func (b *Broker) serve(c *conn) {
 // part is the end of a connection whose handshake went well.
 func (b *Broker) part(c *conn) {
 	defer b.forget(c)
+	c.silence()
 	_ = c.Close()
 	if c.port != nil {
 		c.port.Flush()

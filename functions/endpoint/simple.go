@@ -121,7 +121,7 @@ func (h *simpleHead) lines(head string) bool {
 func (h *simpleHead) header(name, value string) bool {
 	switch name {
 	case "host":
-		ok := h.host == "" && only(value, ".:-")
+		ok := h.host == "" && value != "" && only(value, ".:-")
 		h.host = value
 		return ok
 	case "content-length":

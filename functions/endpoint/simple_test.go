@@ -43,6 +43,7 @@ var requests = []struct {
 	{strings.Replace(simpleNext, "Host:", "Host :", 1), unusual},
 	{strings.Replace(simpleNext, "Host: ", "Host: a/", 1), unusual},
 	{strings.Replace(simpleNext, "\r\nUser", "\r\nHost: b\r\nUser", 1), unusual},
+	{strings.Replace(simpleNext, "Host:", "Host:\r\nHost:", 1), unusual},
 	{strings.Replace(simpleNext, "\r\nUser", "\r\n folded\r\nUser", 1), unusual},
 	{strings.Replace(simpleNext, "\r\nUser", "\nUser", 1), unusual},
 	{strings.Replace(simpleNext, "\r\nUser", "\r\nExpect: 100-continue\r\nUser", 1), unusual},

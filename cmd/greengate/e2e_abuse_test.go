@@ -61,7 +61,12 @@ func besiege(t *testing.T, things []string, rows ...row) *siege {
 // besiege is the function of that name for a site that is there already.
 func (s *site) besiege(rows ...row) *siege {
 	s.t.Helper()
-	page := freeAddress(s.t, "127.0.0.1")
+	return s.besiegePage(freeAddress(s.t, "127.0.0.1"), rows...)
+}
+
+// besiegePage is the same with the status page at an address of the test's.
+func (s *site) besiegePage(page string, rows ...row) *siege {
+	s.t.Helper()
 	s.set(page, "admin", "listen")
 	s.rows(append(rows, row{From: "honest", Topic: "calm/#", To: "friend"})...)
 	g := &siege{gateway: s.startPage(page), page: page, lost: make(chan error, 1)}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -30,7 +31,7 @@ func (g *gateway) openPage(c *configs.Config) error {
 	secure := g.server.TLSConfig()
 	secure.ClientAuth = tls.NoClientCert // people have no certificate
 	g.page = admin.NewPage(admin.PageOptions{
-		Listen: c.Admin.Listen, TLS: secure, Token: tokenFile(c), Watch: g.subscribe,
+		Listen: c.Admin.Listen, TLS: secure, Admit: g.admitToPage, Token: tokenFile(c), Watch: g.subscribe,
 		MaxConns: shareDescriptors(c).page, Log: g.log,
 	})
 	g.page.Register(g.admin)
@@ -49,6 +50,13 @@ func (g *gateway) openPage(c *configs.Config) error {
 			"next_step", `write another address in admin.listen ("" for none), or stop who has this one`)
 	}
 	return nil
+}
+
+// admitToPage has the handshakes at the page be part of what an address may cost at all
+// doors. Nobody there is known, so each counts.
+func (g *gateway) admitToPage(conn net.Conn) bool {
+	_, ok := g.handshakes.Begin(conn)
+	return ok
 }
 
 // servePage hangs on the page what the control socket answers too.

@@ -160,11 +160,15 @@ func (s *Server) Run(ctx context.Context) error {
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		// A watch ends when the daemon does, not when its reader goes.
 		BaseContext: func(net.Listener) context.Context { return ctx },
-		ConnContext: inSocket,
+		ConnContext: withConn,
+		ConnState:   rest,
 	}
-	bounded := &boundedSocket{Listener: s.listener, bounds: s.bounds, tally: &s.tally, log: s.log, asks: s.asks}
+	room := &boundedListener{
+		Listener: s.listener, name: "control socket", most: s.bounds.most, share: s.bounds.most - s.bounds.kept,
+		group: s.group, tally: &s.tally, log: s.log,
+	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(bounded) }()
+	go func() { failed <- server.Serve(room) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve control socket: %w", err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,6 +37,19 @@ func askerOf(nc net.Conn) (asker, bool) {
 		return asker{}, false
 	}
 	return asker{cred.Uid, cred.Pid}, true
+}
+
+// group has root and the user of the daemon, who must get in to mend things, share the
+// socket with nobody.
+func (s *Server) group(c *boundedConn) (group, who string) {
+	a, known := s.asks(c.Conn)
+	if !known {
+		return "strangers", ""
+	}
+	if a.uid != 0 && a.uid != uint32(os.Geteuid()) {
+		group = "strangers"
+	}
+	return group, a.String()
 }
 
 // Asker says who sent a request: the user and the process at the control socket, the

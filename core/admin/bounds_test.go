@@ -119,10 +119,14 @@ func TestFullSocket(t *testing.T) {
 	s, dial, log := socketOf(t, func(s *Server) {
 		s.bounds.most, s.bounds.kept = 4, 2
 		s.asks = func(net.Conn) (asker, bool) { return asker{uid: uid.Load(), pid: 1}, true }
+		s.Handle("GET /watch", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}))
 	})
-	status := func() (net.Conn, error) {
+	watch := func() (net.Conn, error) {
 		nc := dial()
-		_, _ = io.WriteString(nc, "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n")
+		_, _ = io.WriteString(nc, "GET /watch HTTP/1.1\r\nHost: x\r\n\r\n")
 		r, err := http.ReadResponse(bufio.NewReader(nc), nil)
 		if err == nil && r.StatusCode != http.StatusOK {
 			err = fmt.Errorf("%s", r.Status)
@@ -130,14 +134,14 @@ func TestFullSocket(t *testing.T) {
 		return nc, err
 	}
 	for i := range 6 {
-		if _, err := status(); (err == nil) != (i < 2) {
+		if _, err := watch(); (err == nil) != (i < 2) {
 			t.Errorf("connection %d: %v", i, err)
 		}
 	}
 	uid.Store(0)
 	var last net.Conn
 	for i := range 3 {
-		nc, err := status()
+		nc, err := watch()
 		if (err == nil) != (i < 2) {
 			t.Errorf("connection %d of root: %v", i, err)
 		}
@@ -153,28 +157,37 @@ func TestFullSocket(t *testing.T) {
 	}
 	_ = last.Close()
 	for tick := time.NewTicker(time.Millisecond); ; <-tick.C {
-		if _, err := status(); err == nil {
+		if _, err := watch(); err == nil {
 			break
 		}
 	}
 }
 
-// Connections that say nothing make room for those that come after them.
+// Connections that say nothing, or nothing more, make room for those that come after them.
 func TestSocketFullOfSilence(t *testing.T) {
 	s, dial, _ := socketOf(t, func(s *Server) {
 		s.bounds = bounds{most: 4, kept: 2, head: time.Hour, body: time.Hour, idle: time.Hour}
 		s.asks = func(net.Conn) (asker, bool) { return asker{uid: 0, pid: 1}, true }
 	})
+	status := func() {
+		nc := dial()
+		_, _ = io.WriteString(nc, "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n")
+		r, err := http.ReadResponse(bufio.NewReader(nc), nil)
+		if err != nil || r.StatusCode != http.StatusOK {
+			t.Fatalf("the status is not told: %v", err)
+		}
+	}
 	for range 6 {
 		dial()
 	}
-	nc := dial()
-	_, _ = io.WriteString(nc, "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n")
-	r, err := http.ReadResponse(bufio.NewReader(nc), nil)
-	if err != nil || r.StatusCode != http.StatusOK {
-		t.Fatalf("the status is not told: %v", err)
-	}
+	status()
 	if n := s.Refused(); n["no-request"] != 3 || n["connections"] != 0 {
 		t.Errorf("counted are %v, want three that have not asked", n)
+	}
+	for range 6 {
+		status()
+	}
+	if n := s.Refused(); n["no-request"] != 6 || n["connections"] != 3 {
+		t.Errorf("counted are %v, want six that have not asked, and three that had their answer", n)
 	}
 }

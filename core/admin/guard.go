@@ -19,9 +19,7 @@ func (p *Page) guard(next http.Handler) http.Handler {
 	}))
 	next = cross.Handler(next)
 	return http.HandlerFunc(func(plain http.ResponseWriter, r *http.Request) {
-		if c, ok := r.Context().Value(connKey{}).(*boundedConn); ok {
-			c.asked.Store(true)
-		}
+		begin(r)
 		w := &answerWriter{ResponseWriter: plain, tally: &p.tally}
 		h := w.Header()
 		h.Set("Content-Security-Policy", file().policy)

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"greengate/core/admin/client"
@@ -45,6 +44,9 @@ type PageOptions struct {
 	Listen string // host:port
 	// TLS is served where Listen is no loopback address.
 	TLS *tls.Config
+	// Admit reports whether an address may begin another TLS handshake, which costs
+	// processor; optional. It is called from one goroutine, and not on loopback.
+	Admit func(net.Conn) bool
 	// Token is the file that holds the hash of the token of those who may act; see
 	// WriteToken.
 	Token string
@@ -58,7 +60,7 @@ type PageOptions struct {
 
 // Bounds of what strangers may take. What they meet there is counted.
 const (
-	mostConnections = 128              // at a time; more are closed as they come
+	mostConnections = 128              // at a time, half of them from one address
 	mostBody        = 64 << 10         // bytes of a request
 	mostHeader      = 16 << 10         // bytes
 	headTime        = 5 * time.Second  // for the head of a request
@@ -193,28 +195,42 @@ func (p *Page) server(ctx context.Context) *http.Server {
 		ReadHeaderTimeout: headTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHeader,
 		ErrorLog:    slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx }, // a stream ends when the daemon does
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			if secure, ok := c.(*tls.Conn); ok {
-				c = secure.NetConn()
-			}
-			return context.WithValue(ctx, connKey{}, c)
-		},
+		ConnContext: withConn,
+		ConnState:   rest,
 	}
 }
-
-// connKey is under what the context of a request has its connection.
-type connKey struct{}
 
 func (p *Page) serve(s *http.Server, l net.Listener) error {
 	most := mostConnections
 	if p.o.MaxConns > 0 {
 		most = min(most, p.o.MaxConns)
 	}
-	bounded := &boundedListener{Listener: l, room: make(chan struct{}, most), count: p.tally.count}
-	if p.plain {
-		return s.Serve(bounded)
+	room := &boundedListener{
+		Listener: l, name: "status page", most: most, share: (most + 1) / 2,
+		group: fromAddress, tally: &p.tally, log: p.log,
 	}
-	return s.ServeTLS(bounded, "", "")
+	if p.plain {
+		return s.Serve(room)
+	}
+	if p.o.Admit != nil {
+		room.admit = func(nc net.Conn) (reason string) {
+			if p.o.Admit(nc) {
+				return ""
+			}
+			return "handshakes"
+		}
+	}
+	return s.ServeTLS(room, "", "")
+}
+
+// fromAddress groups connections by the address that they come from. Those of an address
+// to itself are of this machine (a proxy, perhaps), which is trusted with all of the page.
+func fromAddress(c *boundedConn) (group, who string) {
+	host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
+	if here, _, _ := net.SplitHostPort(c.LocalAddr().String()); host == here {
+		host = ""
+	}
+	return host, c.RemoteAddr().String()
 }
 
 // loopback reports whether nobody but this machine can reach the address.
@@ -225,51 +241,6 @@ func loopback(listen string) bool {
 	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// boundedListener closes the connections for which it has no room.
-type boundedListener struct {
-	net.Listener
-	room  chan struct{}
-	count func(reason string)
-}
-
-// Accept returns the next connection that has room.
-func (l *boundedListener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case l.room <- struct{}{}:
-			c := &boundedConn{Conn: conn}
-			c.leave = sync.OnceFunc(func() {
-				if !c.asked.Load() {
-					l.count("no-request")
-				}
-				<-l.room
-			})
-			return c, nil
-		default:
-			l.count("connections")
-			_ = conn.Close() // there is nobody to tell
-		}
-	}
-}
-
-// boundedConn counts when it ends without a request that could be read: it said nothing
-// for too long, was cut off in the middle, or spoke no HTTP or TLS.
-type boundedConn struct {
-	net.Conn
-	asked atomic.Bool
-	leave func()
-}
-
-// Close makes room for another.
-func (c *boundedConn) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
 }
 
 // errNotLocal is the answer to a name that leads here and is not ours.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -201,7 +202,6 @@ func TestOversizedRequests(t *testing.T) {
 	}
 }
 
-// Everywhere but on loopback there is TLS, and the cookie goes over nothing else.
 // Whatever nonsense comes to the door is answered, or cut off, and counted.
 func TestTurnedAwayIsCounted(t *testing.T) {
 	url, _, _, _ := actingPage(t)
@@ -246,6 +246,7 @@ func turnedAway(t *testing.T, url string) map[string]float64 {
 	return counts
 }
 
+// Everywhere but on loopback there is TLS, and the cookie goes over nothing else.
 func TestOutsideLoopbackIsTLS(t *testing.T) {
 	helper := httptest.NewUnstartedServer(nil)
 	helper.StartTLS()
@@ -255,8 +256,10 @@ func TestOutsideLoopbackIsTLS(t *testing.T) {
 	if err := os.WriteFile(file, []byte(hash), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	var exhausted atomic.Bool
 	p := newPage(t, func(o *admin.PageOptions) {
 		o.Listen, o.Token, o.TLS = "0.0.0.0:0", file, &tls.Config{Certificates: helper.TLS.Certificates}
+		o.Admit = func(net.Conn) bool { return !exhausted.Load() }
 	})
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(open(t, p), "http://"))
 	c := helper.Client()
@@ -266,6 +269,14 @@ func TestOutsideLoopbackIsTLS(t *testing.T) {
 	}
 	if resp, _ := ask(t, http.DefaultClient, "GET", "http://127.0.0.1:"+port+"/healthz", ""); resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("without TLS: %d", resp.StatusCode)
+	}
+	exhausted.Store(true)
+	if conn, err := tls.Dial("tcp", "127.0.0.1:"+port, &tls.Config{InsecureSkipVerify: true}); err == nil {
+		_ = conn.Close()
+		t.Error("an address that has had its handshakes gets another")
+	}
+	if n := p.Refused()["handshakes"]; n != 1 {
+		t.Errorf("%d handshakes are counted as refused, want 1", n)
 	}
 }
 

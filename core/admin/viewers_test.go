@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -203,35 +205,50 @@ func TestThousandsOfStreams(t *testing.T) {
 	}
 }
 
-// Connections that say nothing are closed beyond the bound, and those within it after a while.
+// Connections that say nothing make room for others, and end after a while. One address
+// has half of the room, and does not take that of the others.
 func TestSilentConnections(t *testing.T) {
 	p := newPage(t)
 	address := strings.TrimPrefix(open(t, p), "http://")
-	var all []net.Conn
-	defer func() {
-		for _, c := range all {
-			_ = c.Close()
-		}
-	}()
-	for range 200 {
-		c, err := net.Dial("tcp", address)
+	from := func(host byte) net.Conn {
+		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, host)}}).Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, c)
-	}
-	_ = all[199].SetReadDeadline(time.Now().Add(10 * time.Second))
-	if _, err := all[199].Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
-		t.Errorf("the connection beyond the bound: %v", err)
-	}
-	for _, c := range all[:128] {
+		t.Cleanup(func() { _ = c.Close() })
 		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
-		if _, err := c.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
+		return c
+	}
+	const read = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	healthy := func(c net.Conn) {
+		t.Helper()
+		_, _ = io.WriteString(c, read)
+		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 200 ") {
+			t.Fatalf("the health is not told: %q, %v", line, err)
+		}
+	}
+	// It has sent half a request when 200 others come from one address, and 10 from here.
+	slow := from(2)
+	_, _ = io.WriteString(slow, read[:20])
+	var silent []net.Conn
+	for i := range 210 {
+		silent = append(silent, from([]byte{3, 1}[i/200]))
+	}
+	healthy(from(3))
+	healthy(from(1))
+	_, _ = io.WriteString(slow, read[20:])
+	if line, err := bufio.NewReader(slow).ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 200 ") {
+		t.Fatalf("who was there before is cut off: %q, %v", line, err)
+	}
+	for _, c := range silent {
+		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("one that says nothing: %v", err)
 		}
 	}
-	if _, text := get(t, "http://"+address+"/metrics"); !strings.Contains(text, `greengate_admin_refused_total{reason="connections"} 72`+"\n") {
-		t.Error("the connections beyond the bound were not closed, or not counted")
+	for end := time.Now().Add(20 * time.Second); p.Refused()["no-request"] != 210; {
+		if time.Now().After(end) {
+			t.Fatalf("counted are %v, want 210 that have not asked", p.Refused())
+		}
 	}
 }
 

@@ -119,10 +119,15 @@ func auditCommand(c *configs.Config, event string, before, after []string) error
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) || slices.Equal(before, after) {
 		return nil
 	}
+	_, err := audit.At(path).Append(audit.Entry{Time: time.Now().UTC(), Event: event, By: thisUser(), Added: after, Removed: before})
+	return err
+}
+
+// thisUser is who runs this command.
+func thisUser() string {
 	by := fmt.Sprintf("uid %d", os.Getuid())
 	if name := os.Getenv("SUDO_USER"); name != "" {
 		by += ", sudo by " + name
 	}
-	_, err := audit.At(path).Append(audit.Entry{Time: time.Now().UTC(), Event: event, By: by, Added: after, Removed: before})
-	return err
+	return by
 }

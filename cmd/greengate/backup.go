@@ -63,8 +63,8 @@ func newBackup(a *app) *cobra.Command {
 		Use:   "backup FILE",
 		Short: "write the whole site to one encrypted file, while the gateway runs",
 		Long: `Writes the group file, the group CA with the record of devices, the cloud's
-certificates, the folders of functions, and a consistent copy of each database to FILE,
-which must not exist. It is encrypted with a passphrase: from --passphrase-file, from
+certificates, the folders of functions, a consistent copy of each database, the audit
+log and the hash of the page's token to FILE, which must not exist. It is encrypted with a passphrase: from --passphrase-file, from
 $GREENGATE_PASSPHRASE, or typed. Without the passphrase a backup is worth nothing, and
 nobody can restore it. ` + "`greengate restore FILE`" + ` brings all of it back, but for the
 keys of cloud.spool.encrypt, which are kept apart.`,
@@ -143,12 +143,16 @@ func copyStoreFiles(ctx context.Context, data string) (io.ReadCloser, error) {
 		}
 		files = append(files, copied)
 	}
+	others, err := copyOthers(dir, data)
+	if err != nil {
+		return nil, err
+	}
 	// The archive is a file that has no name any more: it goes with its reader.
 	out, err := os.CreateTemp(dir, "archive-")
 	if err != nil {
 		return nil, fmt.Errorf("copy the databases: %w", err)
 	}
-	err = tarFiles(ctx, out, files)
+	err = tarFiles(ctx, out, append(files, others...))
 	if err == nil {
 		_, err = out.Seek(0, io.SeekStart)
 	}

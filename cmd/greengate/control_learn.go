@@ -21,11 +21,14 @@ const (
 	maxLearn = 30 * 24 * time.Hour
 )
 
+// learnName is the file in the data folder with the recording under way.
+const learnName = "learn.json"
+
 // openLearn makes the recorder, which goes on with a recording that a former
 // process was in. The file is no reason not to start: a person is told.
 func (g *gateway) openLearn(c *configs.Config) error {
 	g.learn = subscriptions.NewRecorder(subscriptions.RecorderOptions{
-		File: filepath.Join(c.Data, "learn.json"), Log: g.log,
+		File: filepath.Join(c.Data, learnName), Log: g.log,
 		Watch: func(see func(message.Endpoint, string)) func() {
 			return g.router.Watch(func(e router.Event) {
 				if e.From != probeEnd {

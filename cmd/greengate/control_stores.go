@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"greengate/core/admin"
+	"greengate/core/audit"
 )
 
 // copiesMark begins the names of folders for copies in the data folder.
@@ -47,12 +49,43 @@ func (g *gateway) answerStores(w http.ResponseWriter, r *http.Request) {
 		}
 		files = append(files, file)
 	}
+	others, err := copyOthers(dir, g.begun.Data)
+	if err != nil {
+		g.audit("store", "copy", err)
+		admin.Refuse(w, http.StatusInternalServerError, err)
+		return
+	}
 	w.Header().Set("Content-Type", "application/x-tar")
-	if err := tarFiles(r.Context(), w, files); err != nil {
+	if err := tarFiles(r.Context(), w, append(files, others...)); err != nil {
 		g.audit("store", "copy", err)
 		panic(http.ErrAbortHandler) // so that the other end sees that this was not all
 	}
 	g.audit("store", "copy", nil, "databases", len(files))
+}
+
+// others are the files of the data folder that belong to the site besides its databases and
+// the audit log. The rest is of this card or this run: what was written today, starts in a row,
+// the socket, the lock, what functions wrote for themselves.
+var others = []string{tokenName, learnName}
+
+// copyOthers copies the audit log and the others that are there into a folder.
+func copyOthers(dir, data string) ([]string, error) {
+	files, err := audit.At(filepath.Join(data, auditFile)).Copy(dir)
+	if err != nil {
+		return nil, fmt.Errorf("copy the audit log: %w", err)
+	}
+	for _, name := range others {
+		to := filepath.Join(dir, name)
+		err := copyFile(to, filepath.Join(data, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("copy %s: %w", name, err)
+		}
+		files = append(files, to)
+	}
+	return files, nil
 }
 
 // tarFiles writes an archive of files, by their names without folders.

@@ -18,8 +18,11 @@ import (
 	"greengate/core/admin/client"
 )
 
-// tokenFile is where the hash of the token lies of those who may act at the page.
-func tokenFile(c *configs.Config) string { return filepath.Join(c.Data, "admin-token") }
+// tokenName is the file in the data folder with the hash of the token of those who may
+// act at the page.
+const tokenName = "admin-token"
+
+func tokenFile(c *configs.Config) string { return filepath.Join(c.Data, tokenName) }
 
 // openPage opens the status page. When its port is taken, a gateway whose file names the
 // port does not start; one that has it by default goes on, says so, and tries again:

@@ -10,11 +10,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 
+	"greengate/core/audit"
 	"greengate/core/sqlite"
 )
 
@@ -57,7 +60,7 @@ func (a *app) restore(ctx context.Context, file, to, phraseFile string) error {
 		return err
 	}
 	if _, err = readBackup(file, phrase, r.take); err == nil {
-		err = r.finish(ctx)
+		err = r.finish(ctx, m)
 	}
 	if err != nil {
 		r.undo()
@@ -187,7 +190,7 @@ func free(p place) error {
 			return badInput("a gateway is running on %s (stop it first: systemctl stop greengate)", p.Path)
 		}
 		// The folder itself, and the lock in it, are the package's to make.
-		for _, pattern := range []string{"*.db", "*.db.copy", "*.db.damaged-*"} {
+		for _, pattern := range append([]string{"*.db", "*.db.copy", "*.db.damaged-*", auditFile + "*"}, others...) {
 			if found, _ := filepath.Glob(filepath.Join(p.Path, pattern)); len(found) > 0 {
 				return badInput("%s is there already, and restore writes over nothing (move it away first)", found[0])
 			}
@@ -229,7 +232,9 @@ func (r *restoring) take(h *tar.Header, content io.Reader) error {
 	}
 	owner := h.Uname + ":" + h.Gname
 	if p.Name == dataPlace {
-		r.stores = append(r.stores, target)
+		if filepath.Ext(target) == ".db" {
+			r.stores = append(r.stores, target)
+		}
 		owner = p.Owner
 	}
 	text := content
@@ -288,8 +293,8 @@ func writeFrom(path string, content io.Reader, mode os.FileMode) error {
 	return err
 }
 
-// finish makes the databases fit for their second life.
-func (r *restoring) finish(ctx context.Context) error {
+// finish makes the databases fit for their second life, and tells the audit log of it.
+func (r *restoring) finish(ctx context.Context, m *manifest) error {
 	for _, file := range r.stores {
 		before, err := os.Stat(file)
 		if err != nil {
@@ -301,6 +306,23 @@ func (r *restoring) finish(ctx context.Context) error {
 		if err := giveTo(file, ownerOf(before)); err != nil {
 			return err
 		}
+	}
+	return r.record(m)
+}
+
+// record has the audit log say why it lacks what was written since the backup. One from
+// a backup that has none begins with the first start.
+func (r *restoring) record(m *manifest) error {
+	for _, p := range r.places {
+		path := filepath.Join(p.Path, auditFile)
+		if p.Name != dataPlace || !slices.Contains(r.created, path) {
+			continue
+		}
+		_, err := audit.At(path).Append(audit.Entry{
+			Time: time.Now().UTC(), Event: "restore", By: thisUser(),
+			Note: "from the backup of " + m.Created.Format(time.RFC3339) + "; what was written down since then is not here",
+		})
+		return err
 	}
 	return nil
 }

@@ -147,6 +147,17 @@ func TestBounded(t *testing.T) {
 	if !slices.Equal(last.Added, []string{"row 199"}) {
 		t.Errorf("last entry %+v", last)
 	}
+	// A copy is the whole record, and goes on by itself.
+	elsewhere := t.TempDir()
+	copies, err := l.Copy(elsewhere)
+	if err != nil || len(copies) != maxOld+1 {
+		t.Fatalf("copied %v, %v", copies, err)
+	}
+	there := At(filepath.Join(elsewhere, "audit.log"))
+	n := verify(t, there)
+	if e, ok := change(t, there, "row that stays"); !ok || e.Seq != last.Seq+1 || verify(t, there) != n+1 || verify(t, l) != n {
+		t.Errorf("the copy does not go on: %+v", e)
+	}
 }
 
 // TestManyWriters is the daemon and commands that write at the same time, over the begin of

@@ -203,6 +203,29 @@ func (l *Log) forget() error {
 	return nil
 }
 
+// Copy copies the files of the log into a folder, as they are between two entries, and returns the
+// copies, the oldest first. A log that has not begun has none.
+func (l *Log) Copy(dir string) (files []string, err error) {
+	if _, err := os.Stat(l.path); errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	err = l.locked(func(*os.File) error {
+		for _, file := range append(l.old(), l.path) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			to := filepath.Join(dir, filepath.Base(file))
+			if err := os.WriteFile(to, text, 0o600); err != nil {
+				return err
+			}
+			files = append(files, to)
+		}
+		return nil
+	})
+	return files, err
+}
+
 // old are the files before the newest one, the oldest first.
 func (l *Log) old() []string {
 	old, _ := filepath.Glob(l.path + ".[0-9]*") // the pattern is a good one

@@ -85,13 +85,13 @@ type dataShadows struct{ g *gateway }
 var shadowEnd = message.Endpoint{Kind: message.Shadow}
 
 // admit returns how the request is settled, when the gate lets it pass.
-func (s dataShadows) admit(from message.Endpoint, thing, name string, op localshadow.Op) (settle func(error), err error) {
+func (s dataShadows) admit(from message.Endpoint, thing, name string, op localshadow.Op, request []byte) (settle func(error), err error) {
 	topic, err := shadowRequest(thing, name, op)
 	if err != nil {
 		return nil, &dataplane.Error{Status: http.StatusBadRequest, Type: "InvalidRequestException", Message: err.Error()}
 	}
 	r := s.g.router
-	m := &message.Message{Source: from, Topic: topic}
+	m := &message.Message{Source: from, Topic: topic, Payload: request}
 	cell, ok := r.Judge(from, topic, shadowEnd)
 	if !ok {
 		s.refuse(m)
@@ -159,7 +159,7 @@ func dataError(err error) error {
 }
 
 func (s dataShadows) Get(ctx context.Context, from message.Endpoint, thing, name string) ([]byte, error) {
-	settle, err := s.admit(from, thing, name, localshadow.OpGet)
+	settle, err := s.admit(from, thing, name, localshadow.OpGet, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (s dataShadows) Delete(ctx context.Context, from message.Endpoint, thing, n
 // change is settled when the service is done with it, also when nobody waits
 // for the answer any more.
 func (s dataShadows) change(ctx context.Context, from message.Endpoint, thing, name string, op localshadow.Op, request []byte) ([]byte, error) {
-	settle, err := s.admit(from, thing, name, op)
+	settle, err := s.admit(from, thing, name, op, request)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +202,7 @@ func (s dataShadows) change(ctx context.Context, from message.Endpoint, thing, n
 
 // List needs the row that a get of the classic shadow needs.
 func (s dataShadows) List(ctx context.Context, from message.Endpoint, thing string, size int, token string) ([]byte, error) {
-	settle, err := s.admit(from, thing, "", localshadow.OpGet)
+	settle, err := s.admit(from, thing, "", localshadow.OpGet, nil)
 	if err != nil {
 		return nil, err
 	}

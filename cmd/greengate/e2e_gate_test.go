@@ -150,6 +150,13 @@ func TestWillIsGated(t *testing.T) {
 	display.hears("wills/sensor", "gone")
 	g.counts(ledger{Accepted: 2, Refused: 1, Delivered: 1})
 
+	// The shadow service takes no wills, as in AWS: a row leads it there all the same.
+	die("sensor", "$aws/things/sensor/shadow/update")
+	g.counts(ledger{Accepted: 3, Refused: 2, Delivered: 1})
+	if said := s.fails(1, "shadow", "get", "sensor"); !strings.Contains(said, "No shadow exists") {
+		t.Errorf("after a will: %s", said)
+	}
+
 	// Who leaves in good order leaves no will.
 	polite := s.connect("sensor", func(c *paho.Connect) {
 		c.WillMessage = &paho.WillMessage{Topic: "wills/sensor", Payload: []byte("gone"), QoS: 1}
@@ -158,7 +165,7 @@ func TestWillIsGated(t *testing.T) {
 	display.hears("wills/last", "word")
 	polite.leave()
 	eventually(t, "the sensor has left", func() bool { return !g.connected("sensor") })
-	g.counts(ledger{Accepted: 3, Refused: 1, Delivered: 2})
+	g.counts(ledger{Accepted: 4, Refused: 2, Delivered: 2})
 	if len(stranger.heard) > 0 {
 		t.Errorf("the stranger heard %v", <-stranger.heard)
 	}

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"greengate/core/admin/client"
 	"greengate/core/message"
+	"greengate/core/router"
 	"greengate/subscriptions"
 )
 
@@ -78,17 +80,26 @@ func (a *app) explainFile(from, topic, to string) (*subscriptions.Explanation, e
 	if err != nil {
 		return nil, err
 	}
-	return explain(table, from, topic, to)
+	return explain(table, c.Cloud != nil, from, topic, to)
 }
 
 // explain answers one question out of a table: the same code for the daemon
-// and for the command line.
-func explain(table *subscriptions.Table, from, topic, to string) (*subscriptions.Explanation, error) {
+// and for the command line. Without a cloud a row may lead there all the same.
+func explain(table *subscriptions.Table, cloud bool, from, topic, to string) (*subscriptions.Explanation, error) {
 	q, err := parseQuery(from, topic, to)
 	if err != nil {
 		return nil, err
 	}
 	e := table.Explain(q)
+	if !cloud {
+		there := message.Endpoint{Kind: message.Cloud}.String()
+		if n := len(e.Receivers); n > 0 {
+			e.Receivers = slices.DeleteFunc(e.Receivers, func(r string) bool { return r == there })
+			if len(e.Receivers) < n {
+				e.Reason = "the cloud gets nothing: the group file has no cloud section, so what a row leads there is refused (" + string(router.NoCloud) + ")"
+			}
+		}
+	}
 	return &e, nil
 }
 

@@ -259,6 +259,31 @@ func TestReloadObeysAtOnce(t *testing.T) {
 	lamp.expect(0x30, text("light/off"))
 }
 
+// A reload that fails changes nothing, whoever it was that could not take the file up: here
+// a function, after the record of certificates.
+func TestFailedReloadChangesNobodysRights(t *testing.T) {
+	h := newHouse(t)
+	before := h.gateway.identities.Admitted()
+	file, err := os.ReadFile(h.file())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(h.dir, "data", "functions", "logs", "f.log"), 0o700); err != nil { // where its log should be
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(file), "  - thing: lamp\n", "", 1)
+	h.write(strings.Replace(text, "to: lamp", "to: switch", 1) + "functions:\n  - {name: f, command: [/bin/true]}\n")
+	if r, err := h.control.Reload(t.Context()); err == nil {
+		t.Fatalf("the file was taken up: %+v", r)
+	}
+	if now := h.gateway.identities.Admitted(); len(now) != len(before) {
+		t.Errorf("admitted are %v, before the reload %v", now, before)
+	}
+	if g := h.gateway.current().generation; g != 1 {
+		t.Errorf("generation %d is in force", g)
+	}
+}
+
 func TestConcurrentAddsLoseNothing(t *testing.T) {
 	h := newHouse(t)
 	var all sync.WaitGroup

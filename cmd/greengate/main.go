@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"greengate/core/admin/client"
 	"greengate/functions/sandbox"
@@ -42,7 +43,11 @@ func main() {
 	os.Exit(code)
 }
 
-// trapSignals ends the command cleanly at the first SIGINT or SIGTERM. A second
+// impatience is how long after the first signal a second one is still the same wish: a
+// wrapper such as timeout(1) sends it to its child and to the group.
+const impatience = time.Second
+
+// trapSignals ends the command cleanly at the first SIGINT or SIGTERM. A later
 // one ends the process on the spot, for a person who will not wait.
 func trapSignals(cancel context.CancelFunc) {
 	signals := make(chan os.Signal, 2)
@@ -50,7 +55,9 @@ func trapSignals(cancel context.CancelFunc) {
 	go func() {
 		<-signals
 		cancel()
-		<-signals
+		for first := time.Now(); time.Since(first) < impatience; {
+			<-signals
+		}
 		os.Exit(exitFailed)
 	}()
 }

@@ -54,12 +54,10 @@ func (g *gateway) take(old *configs.Config) (*configs.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile subscriptions: %w", err)
 	}
-	if err := g.identities.Load(pkiDevices(c)); err != nil {
-		return nil, err
-	}
 	// What the new rows lead to must be there; what the old ones lead to may go, since a
 	// file whose rows name a function that is gone is none.
-	if err := g.functions.manager.Apply(c.Functions); err != nil {
+	functions := func() error { return g.functions.manager.Apply(c.Functions) }
+	if err := g.identities.LoadWith(pkiDevices(c), functions); err != nil {
 		return nil, err
 	}
 	g.putInForce(c, table)

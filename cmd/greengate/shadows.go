@@ -55,6 +55,7 @@ const (
 	noRequest  router.Reason = "no-shadow-request" // a topic that is none of its own
 	busy       router.Reason = "shadow-busy"       // too many requests wait; the client got a 429
 	storeFault router.Reason = "shadow-store"      // the disk failed; the client got a 500
+	noWill     router.Reason = "shadow-will"       // a will: AWS's shadow service ignores them, too
 )
 
 // shadowTarget hands messages for the shadow service to it. It is durable: the
@@ -68,6 +69,9 @@ type shadowTarget struct {
 func (t shadowTarget) Deliver(d *router.Delivery, h *router.Hop) (router.Verdict, router.Reason) {
 	if !localshadow.IsRequest(d.Topic) {
 		return router.Refused, noRequest
+	}
+	if d.Will {
+		return router.Refused, noWill
 	}
 	m, cell, to := d.Message.Keep(), h.Cell, h.To
 	receipt := d.Hold()

@@ -22,7 +22,8 @@ func newWatch(a *app) *cobra.Command {
 		Short: "show the live messages, a line per message and target",
 		Long: `Shows what becomes of each message, a line for each target: time, verdict, from,
 topic, to, bytes, and the reason of a refusal. The filters are joined: a line passes
-all of them. --from, --to and --verdict take several values, separated by commas.
+all of them. What goes to the cloud or to a function is queued, and that is its line: how
+it ends is counted in ` + "`greengate spool stats` and `greengate function list`" + `. --from, --to and --verdict take several values, separated by commas.
 Colours are for a terminal only, and not with NO_COLOR.`,
 		Args: cobra.NoArgs,
 	}

@@ -25,7 +25,7 @@ func (h *connect) takeWill(pk packets.Packet) {
 		return
 	}
 	w := &will{
-		msg:    message.Message{Topic: in.WillTopic, Payload: in.WillPayload, QoS: in.WillQos, Retain: in.WillRetain},
+		msg:    message.Message{Topic: in.WillTopic, Payload: in.WillPayload, QoS: in.WillQos, Retain: in.WillRetain, Will: true},
 		expiry: p.MessageExpiryInterval,
 	}
 	if pk.ProtocolVersion == 5 {

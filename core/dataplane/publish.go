@@ -83,9 +83,11 @@ func readHeaders(h http.Header, p *message.Properties) error {
 	default:
 		return invalid("x-amz-mqtt5-payload-format-indicator must be UNSPECIFIED_BYTES or UTF8_DATA")
 	}
-	var err error
-	if p.CorrelationData, err = base64.StdEncoding.DecodeString(h.Get("X-Amz-Mqtt5-Correlation-Data")); err != nil {
-		return invalid("x-amz-mqtt5-correlation-data is not base64")
+	if text := h.Get("X-Amz-Mqtt5-Correlation-Data"); text != "" { // else nil: a packet would carry what is empty
+		var err error
+		if p.CorrelationData, err = base64.StdEncoding.DecodeString(text); err != nil {
+			return invalid("x-amz-mqtt5-correlation-data is not base64")
+		}
 	}
 	if len(p.CorrelationData) > maxText { // of which a packet could not tell the length [MQTT 1.5.6]
 		return invalid("x-amz-mqtt5-correlation-data is longer than %d bytes", maxText)
@@ -103,8 +105,13 @@ func readHeaders(h http.Header, p *message.Properties) error {
 }
 
 // parseUser reads user properties: an array of objects with strings, such as
-// [{"deviceName": "alpha"}, {"deviceCnt": "45"}]. Their order is kept.
+// [{"deviceName": "alpha"}, {"deviceCnt": "45"}]. Their order is kept. It may stand in a
+// JSON string: boto3 makes one of the text that AWS's reference asks for.
 func parseUser(text []byte) (list []message.UserProperty, err error) {
+	var inner string
+	if json.Unmarshal(text, &inner) == nil {
+		text = []byte(inner)
+	}
 	var objects []json.RawMessage
 	if err := json.Unmarshal(text, &objects); err != nil {
 		return nil, err

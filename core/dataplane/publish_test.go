@@ -18,6 +18,7 @@ import (
 func TestPublish(t *testing.T) {
 	s := newSite(t)
 	user := base64.StdEncoding.EncodeToString([]byte(`[{"b":"1","a":"ä"},{"b":"2"},{}]`))
+	quoted := base64.StdEncoding.EncodeToString([]byte(`"[{\"a\":\"b\"}]"`)) // as boto3 sends a text
 	for _, c := range []struct {
 		target string
 		header http.Header
@@ -33,6 +34,8 @@ func TestPublish(t *testing.T) {
 			PayloadIsUTF8: true, ContentType: "a/b", ResponseTopic: "r/s", CorrelationData: []byte{0, 1},
 			User: []message.UserProperty{{Name: "b", Value: "1"}, {Name: "a", Value: "ä"}, {Name: "b", Value: "2"}},
 		}}},
+		{"/topics/room%2Fx?responseTopic=r", http.Header{"X-Amz-Mqtt5-User-Properties": {quoted}},
+			message.Message{Topic: "room/x", Properties: &message.Properties{ResponseTopic: "r", User: []message.UserProperty{{Name: "a", Value: "b"}}}}},
 		{"/topics/room%2Fx", http.Header{"X-Amz-Mqtt5-Payload-Format-Indicator": {"UNSPECIFIED_BYTES"}}, message.Message{Topic: "room/x"}},
 	} {
 		status, body, _ := s.do(request{method: "POST", target: c.target, header: c.header, body: "hello"})

@@ -21,6 +21,7 @@ type Message struct {
 	Payload []byte
 	QoS     byte // 0, 1 or 2, as published
 	Retain  bool // the publisher's RETAIN flag
+	Will    bool // the connection of its publisher has ended without a DISCONNECT [MQTT 3.1.2.5]
 	// Expires is when the message loses its worth [MQTT-3.3.2-5]; zero: never.
 	// It carries a monotonic reading, so a clock that is set does not move it.
 	Expires time.Time

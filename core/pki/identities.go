@@ -34,6 +34,7 @@ type Identities struct {
 	change    sync.Mutex  // one new snapshot at a time
 	unjudged  atomic.Bool // it was logged that the clock is not believed
 	foreign   sync.Map    // fingerprint to time.Time: the end of pinned certificates that came
+	came      chan struct{}
 }
 
 // snapshot is who is known. Nothing in it changes but known.proven.
@@ -54,7 +55,7 @@ type known struct {
 
 // Identities reads the record of the devices, see Load.
 func (a *Authority) Identities(devices []Device, log *slog.Logger) (*Identities, error) {
-	i := &Identities{authority: a, log: orDiscard(log)}
+	i := &Identities{authority: a, log: orDiscard(log), came: make(chan struct{}, 1)}
 	if err := i.Load(devices); err != nil {
 		return nil, err
 	}
@@ -66,6 +67,13 @@ func (a *Authority) Identities(devices []Device, log *slog.Logger) (*Identities,
 // thing name, a fingerprint that is none or stands with two things, a record
 // that cannot be read.
 func (i *Identities) Load(devices []Device) error {
+	return i.LoadWith(devices, func() error { return nil })
+}
+
+// LoadWith is Load of a part of something larger: also does the rest of it, when nothing
+// of the record stands against it any more. After an error of its own, which is returned,
+// everything stays as it was, too.
+func (i *Identities) LoadWith(devices []Device, also func() error) error {
 	i.change.Lock()
 	defer i.change.Unlock()
 	s := &snapshot{
@@ -77,6 +85,9 @@ func (i *Identities) Load(devices []Device) error {
 		if err := i.read(s, d); err != nil {
 			return fmt.Errorf("read the certificates of %s: %w", clip(d.Thing), err)
 		}
+	}
+	if err := also(); err != nil {
+		return err
 	}
 	i.now.Store(s)
 	return nil
@@ -129,6 +140,10 @@ func (i *Identities) Identify(certs []*x509.Certificate) (thing string, err erro
 	if thing, ok := s.pinned[f]; ok {
 		if _, seen := i.foreign.Load(f); !seen {
 			i.foreign.Store(f, cert.NotAfter)
+			select {
+			case i.came <- struct{}{}:
+			default: // whoever waits looks at all of them
+			}
 		}
 		if r := i.judgeTime(thing, cert); r != nil {
 			return "", r
@@ -249,6 +264,9 @@ func (i *Identities) Foreign() (list []Foreign) {
 	slices.SortFunc(list, func(a, b Foreign) int { return strings.Compare(a.Thing, b.Thing) })
 	return list
 }
+
+// Came receives after there is more in Foreign. It is for one receiver.
+func (i *Identities) Came() <-chan struct{} { return i.came }
 
 // Faults returns what a person should know: that the clock is not believed and
 // the dates of foreign certificates are therefore not judged. Empty is well.

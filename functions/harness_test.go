@@ -39,6 +39,8 @@ type fakeProcess struct {
 	kill   sync.Once
 	ended  chan struct{}
 	exit   sandbox.Exit
+
+	unlinked atomic.Int64
 }
 
 type fakeDoor struct{ env []string }
@@ -80,6 +82,8 @@ func (p *fakeProcess) Wait() sandbox.Exit    { <-p.ended; return p.exit }
 func (p *fakeProcess) Kill()                 { p.kill.Do(func() { close(p.killed) }) }
 func (p *fakeProcess) Owns(int) bool         { return true }
 func (p *fakeProcess) Memory() (int64, bool) { return 1000, true }
+
+func (p *fakeProcess) Unlinked(uint64) int64 { return p.unlinked.Load() }
 
 // context ends when the process is killed, as its connection would.
 func (p *fakeProcess) context() (context.Context, func()) {

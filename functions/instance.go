@@ -47,6 +47,7 @@ const (
 	whyInit    = "init"
 	whySilent  = "silent"
 	whyDoor    = "endpoint"
+	whyScratch = "scratch"
 )
 
 // Ready is told once, before the first Next.

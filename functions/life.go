@@ -25,6 +25,7 @@ type process interface {
 	Kill()
 	Owns(pid int) bool
 	Memory() (int64, bool)
+	Unlinked(device uint64) int64
 }
 
 // door is what an instance works over.
@@ -99,15 +100,21 @@ func (in *instance) live(ctx context.Context) (exit sandbox.Exit, err error) {
 	}
 	in.process = p
 	begun()
-	return in.watch(p, served), nil
+	return in.watch(p, served, newScratch(scratch, &m.o.Bounds)), nil
 }
 
 // watch waits for the end of the process, and ends it when the instance is to end.
-func (in *instance) watch(p process, served <-chan error) sandbox.Exit {
+func (in *instance) watch(p process, served <-chan error, written scratch) sandbox.Exit {
 	exited := make(chan sandbox.Exit, 1)
 	go func() { exited <- p.Wait() }()
+	look := time.NewTicker(scratchLook)
+	defer look.Stop()
 	for {
 		select {
+		case <-look.C:
+			if fault := written.over(p); fault != "" {
+				in.broke(whyScratch, fault)
+			}
 		case exit := <-exited:
 			return exit
 		case <-in.quit:
@@ -115,11 +122,18 @@ func (in *instance) watch(p process, served <-chan error) sandbox.Exit {
 			return <-exited
 		case err := <-served:
 			served = nil
-			in.f.mu.Lock()
-			in.fault = fmt.Sprintf("its endpoint ended: %v", err)
-			in.end(whyDoor)
-			in.f.unlock()
+			in.broke(whyDoor, fmt.Sprintf("its endpoint ended: %v", err))
 		}
+	}
+}
+
+// broke ends the instance for a fault, which is told in words.
+func (in *instance) broke(why, fault string) {
+	in.f.mu.Lock()
+	defer in.f.unlock()
+	if !in.closing {
+		in.fault = fault
+		in.end(why)
 	}
 }
 

@@ -55,6 +55,8 @@ type Bounds struct {
 	Payload        int           // bytes of an event: 6 MiB, as AWS Lambda
 	Quarantined    int           // calls in quarantine: 1000
 	QuarantineSize int64         // bytes of payload there: 16 MiB
+	Scratch        int64         // bytes in the scratch folder of an instance: 512 MiB, as AWS Lambda
+	ScratchFiles   int           // files and folders there: 10,000
 	LogSize        int64         // bytes of each of the two log files of a function: 1 MiB
 	LogLine        int           // bytes of a line of a function: 8 KiB
 	LogRate        int           // lines a second: 100
@@ -72,6 +74,8 @@ func (b Bounds) withDefaults() Bounds {
 		Payload:        cmp.Or(b.Payload, 6<<20),
 		Quarantined:    cmp.Or(b.Quarantined, 1000),
 		QuarantineSize: cmp.Or(b.QuarantineSize, 16<<20),
+		Scratch:        cmp.Or(b.Scratch, 512<<20),
+		ScratchFiles:   cmp.Or(b.ScratchFiles, 10_000),
 		LogSize:        cmp.Or(b.LogSize, 1<<20),
 		LogLine:        cmp.Or(b.LogLine, 8<<10),
 		LogRate:        cmp.Or(b.LogRate, 100),

@@ -223,3 +223,28 @@ func TestOwns(t *testing.T) {
 		}
 	})
 }
+
+// What a tree has written into files that have no name any more is found.
+func TestUnlinked(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Sandbox) {
+		site := newSite(t)
+		spec := site.spec("/bin/sh", "-c", "exec 3>$TMPDIR/x; rm $TMPDIR/x; head -c 3000000 /dev/zero >&3; sleep 100 & sleep 100")
+		info, err := os.Stat(spec.Scratch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, _ := start(t, s, spec)
+		device := info.Sys().(*syscall.Stat_t).Dev
+		for deadline := time.Now().Add(time.Minute); p.Unlinked(device) < 3_000_000; {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d bytes are found", p.Unlinked(device))
+			}
+		}
+		if n := p.Unlinked(device); n > 4_000_000 {
+			t.Errorf("%d bytes are found, which two processes share", n)
+		}
+		if n := p.Unlinked(device + 1); n != 0 {
+			t.Errorf("%d bytes are found on another device", n)
+		}
+	})
+}

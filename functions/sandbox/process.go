@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -110,6 +111,27 @@ func (p *Process) Memory() (int64, bool) {
 		sum += footprint(pid)
 	}
 	return sum, true
+}
+
+// Unlinked is the room, in bytes, of the files on a device that the tree has open and that
+// have no name any more: no walk over a folder finds them.
+func (p *Process) Unlinked(device uint64) (sum int64) {
+	seen := map[uint64]bool{} // inodes
+	for _, pid := range p.tree() {
+		open := "/proc/" + strconv.Itoa(pid) + "/fd/"
+		dir, err := os.ReadDir(open)
+		if err != nil {
+			continue // it has ended
+		}
+		for _, fd := range dir {
+			var st unix.Stat_t
+			if unix.Stat(open+fd.Name(), &st) == nil && st.Dev == device && st.Nlink == 0 && st.Mode&unix.S_IFMT == unix.S_IFREG && !seen[st.Ino] {
+				seen[st.Ino] = true
+				sum += st.Blocks * 512
+			}
+		}
+	}
+	return sum
 }
 
 // attend waits for the end, and cleans up.

@@ -16,7 +16,13 @@ import (
 // enters connects thing with MQTT 5 and raw packets.
 func (g *siege) enters(thing string) *tls.Conn {
 	g.t.Helper()
-	conn, answer := g.says(g.identity(thing), rawConnect(5, thing), true)
+	return g.entersBy(thing, rawConnect(5, thing))
+}
+
+// entersBy is enters with another CONNECT.
+func (g *siege) entersBy(thing string, connect []byte) *tls.Conn {
+	g.t.Helper()
+	conn, answer := g.says(g.identity(thing), connect, true)
 	if answer[0] != 0x20 || answer[3] != 0 {
 		g.t.Fatalf("%s is answered % x", thing, answer)
 	}

@@ -37,6 +37,7 @@ func many(inTest, inFull int) int {
 const (
 	mostGrowth = 64 << 10 // KiB of resident memory over what a calm gateway has
 	mostLines  = 200      // of the log
+	mostLine   = 4 << 10  // bytes of one of them
 )
 
 // siege is a gateway under abuse. Its two honest devices exchange messages from the
@@ -205,6 +206,11 @@ func (g *siege) withstood(growth, lines int) {
 	}
 	if written > lines {
 		g.t.Errorf("the log has grown by %d lines, and may by %d", written, lines)
+	}
+	for line := range strings.Lines(g.log.String()) {
+		if len(line) > mostLine {
+			g.t.Errorf("a line of the log has %d bytes: %.200q", len(line), line)
+		}
 	}
 	if strings.Contains(g.log.String(), "panic") {
 		g.t.Error("something has panicked; see the log")

@@ -3,11 +3,14 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"greengate/core/admin/client"
 )
@@ -22,10 +25,14 @@ const (
 	wordEvery  = time.Second
 	maxBuckets = 4096
 	sumUpAfter = time.Minute
+	// maxText bounds one text of a line, in bytes: others write into it. Those of errors
+	// may have a stack.
+	maxText      = 512
+	maxErrorText = 16 << 10
 )
 
-// logLimit bounds the lines of each message, for each thing and in all. What it
-// held back it tells a minute later, by number. Debug lines pass: somebody asked
+// logLimit bounds the lines of each message, for each thing and in all, and the texts in
+// them. What it held back it tells a minute later, by number. Debug lines pass: somebody asked
 // for them. So do those that functions write: they are bounded where they come from,
 // and each has a text of its own.
 type logLimit struct {
@@ -62,8 +69,10 @@ func (l *logLimit) Enabled(ctx context.Context, level slog.Level) bool {
 
 func (l *logLimit) WithAttrs(attrs []slog.Attr) slog.Handler {
 	thing := l.thing
-	for _, a := range attrs {
-		thing = thingOf(a, thing)
+	attrs = slices.Clone(attrs)
+	for i := range attrs {
+		attrs[i], _ = clipAttr(attrs[i], maxText)
+		thing = thingOf(attrs[i], thing)
 	}
 	return &logLimit{l.next.WithAttrs(attrs), thing, l.logBuckets}
 }
@@ -91,6 +100,7 @@ func thingOf(a slog.Attr, sofar string) string {
 }
 
 func (l *logLimit) Handle(ctx context.Context, r slog.Record) error {
+	r = clipRecord(r)
 	if r.Level >= slog.LevelInfo {
 		thing, written := l.thing, false
 		r.Attrs(func(a slog.Attr) bool {
@@ -102,6 +112,54 @@ func (l *logLimit) Handle(ctx context.Context, r slog.Record) error {
 		}
 	}
 	return l.next.Handle(ctx, r)
+}
+
+// clipRecord shortens the attributes of a line that are too long, which is rare.
+func clipRecord(r slog.Record) slog.Record {
+	most, long := maxText, false
+	if r.Level >= slog.LevelError {
+		most = maxErrorText
+	}
+	r.Attrs(func(a slog.Attr) bool {
+		_, long = clipAttr(a, most)
+		return !long
+	})
+	if !long {
+		return r
+	}
+	short := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		a, _ = clipAttr(a, most)
+		short.AddAttrs(a)
+		return true
+	})
+	return short
+}
+
+// clipAttr shortens a text, or an error's, that is longer than most, and then says how
+// long it was.
+func clipAttr(a slog.Attr, most int) (short slog.Attr, clipped bool) {
+	var text string
+	switch v := a.Value; v.Kind() {
+	case slog.KindString:
+		text = v.String()
+	case slog.KindAny:
+		err, ok := v.Any().(error)
+		if !ok {
+			return a, false
+		}
+		text = err.Error()
+	default:
+		return a, false
+	}
+	if len(text) <= most {
+		return a, false
+	}
+	end := most
+	for end > most-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return slog.String(a.Key, fmt.Sprintf("%s... (%d bytes)", text[:end], len(text))), true
 }
 
 // admit takes a line out of both buckets, or holds it back.

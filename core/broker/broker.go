@@ -48,7 +48,7 @@ type Options struct {
 	// bound.
 	MaxConns int
 	// Memory is what the process may have, in bytes; 0: no limit. Then at most a quarter
-	// of it waits for devices, and an eighth of it is retained.
+	// of it waits for devices, an eighth of it is retained, and subscriptions take an eighth.
 	Memory int64
 	// Believed tells whether the clock of the machine can be right; nil: always.
 	Believed func() bool
@@ -69,7 +69,7 @@ type Broker struct {
 	serial   atomic.Uint64 // of connections, for their names in mochi
 	subs     subscriptions
 	retained retained
-	queued   atomic.Int64 // bytes that wait in all queues
+	queued   atomic.Int64 // bytes that wait for all sessions, and what they have not acknowledged
 	most     int64        // of them
 	stopping atomic.Bool
 	refusals refusals
@@ -104,6 +104,7 @@ func New(o Options) (*Broker, error) {
 		maxConns:   o.MaxConns,
 		believed:   o.Believed,
 		most:       share(maxAllQueued, o.Memory/4),
+		subs:       subscriptions{most: int(share(maxAllFilterBytes, o.Memory/8))},
 		sessions:   map[string]*session{},
 		conns:      map[*conn]struct{}{},
 	}
@@ -125,10 +126,10 @@ func New(o Options) (*Broker, error) {
 	if b.store = newStore(o.DB, b.log); b.store != nil {
 		b.store.port = b.router.Port(message.Endpoint{})
 	}
+	b.retained.most = int(share(maxRetainedBytes, o.Memory/8))
 	if err := b.load(); err != nil {
 		return nil, fmt.Errorf("read the sessions: %w", err)
 	}
-	b.retained.most = int(share(maxRetainedBytes, o.Memory/8)) // what was kept stays
 	b.router.Register(message.Device, b)
 	return b, nil
 }
@@ -156,9 +157,6 @@ func (b *Broker) claim(c *conn) {
 			s = nil
 		}
 	}
-	if thing, err := b.identities.Identify(c.peer); err != nil || thing != c.thing {
-		c.cut(notAuthorized) // a reload came between CONNECT and here
-	}
 	c.head.present = s != nil
 	if s == nil {
 		s = &session{thing: c.thing, b: b, subs: map[string]*subscription{}}
@@ -181,6 +179,16 @@ func (b *Broker) claim(c *conn) {
 	b.mu.Unlock()
 	if leftWill != nil {
 		leftWill()
+	}
+	b.check(c) // a reload may have come between CONNECT and here
+}
+
+// check cuts a connection whose certificate counts no more. It may read a file, so no lock
+// is held. Recheck finds every connection that has its session; who gets it later is
+// checked after that, by what is in force then.
+func (b *Broker) check(c *conn) {
+	if thing, err := b.identities.Identify(c.peer); err != nil || thing != c.thing {
+		c.cut(notAuthorized)
 	}
 }
 
@@ -278,9 +286,6 @@ func (b *Broker) expire(s *session) {
 	}
 }
 
-// maxFilters bounds the subscriptions of one session.
-const maxFilters = 1000
-
 // subscribe enters a subscription and tells whether it replaced one, or the
 // code that refuses it.
 func (b *Broker) subscribe(c *conn, sub *subscription) (existed bool, refused code) {
@@ -290,7 +295,6 @@ func (b *Broker) subscribe(c *conn, sub *subscription) (existed bool, refused co
 	case message.CheckFilter(sub.filter) != nil:
 		return false, filterInvalid
 	case b.strict.Load() && b.feeds != nil && !b.feeds(c.thing, sub.filter):
-		b.router.Note(router.Refused, "strict-subscribe")
 		return false, notAuthorized
 	}
 	s := c.sess
@@ -299,26 +303,26 @@ func (b *Broker) subscribe(c *conn, sub *subscription) (existed bool, refused co
 	if s.ended {
 		return false, notAuthorized
 	}
-	if _, existed = s.subs[sub.filter]; !existed && len(s.subs) >= maxFilters {
+	existed, ok := s.enter(sub)
+	if !ok {
 		return false, quotaExceeded
 	}
-	s.subs[sub.filter] = sub
-	b.subs.add(sub)
 	b.router.SubscriptionsChanged()
 	return existed, success
 }
 
-func (b *Broker) unsubscribe(c *conn, filter string) (existed bool) {
+// unsubscribe takes out the subscription with a filter, and returns it; nil when there is
+// none.
+func (b *Broker) unsubscribe(c *conn, filter []byte) *subscription {
 	s := c.sess
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, existed = s.subs[filter]; !existed || s.ended {
-		return false
+	sub := s.subs[string(filter)]
+	if sub != nil {
+		s.leave(sub)
+		b.router.SubscriptionsChanged()
 	}
-	delete(s.subs, filter)
-	b.subs.remove(s.thing, filter)
-	b.router.SubscriptionsChanged()
-	return true
+	return sub
 }
 
 // retain keeps a message that a row allows, on disk before its publisher is
@@ -329,17 +333,13 @@ func (b *Broker) retain(d *router.Delivery) {
 		b.router.Note(router.Dropped, "retained-reserved")
 		return
 	}
-	now := time.Now()
-	if !b.retained.keep(m, now) {
-		b.router.Note(router.Dropped, retainedFull)
-		b.log.Warn("retained message not kept: the store is full", "thing", m.Source.Name, "topic", m.Topic)
-		if b.store != nil {
-			b.store.retain(&message.Message{Source: m.Source, Topic: strings.Clone(m.Topic)}, now, d.Hold().Done)
-		}
-		return
-	}
+	var done func()
 	if b.store != nil {
-		b.store.retain(m.Keep(), now, d.Hold().Done)
+		done = d.Hold().Done
+	}
+	if !b.retained.keep(m, time.Now(), done) {
+		b.router.Note(router.Dropped, retainedFull)
+		b.log.Warn("retained message not kept: the store is full", "thing", m.Source.Name, "topic", clip(m.Topic))
 	}
 }
 
@@ -347,6 +347,17 @@ func (b *Broker) retain(d *router.Delivery) {
 // counts no more are cut, sessions of things that left the group end, and what
 // waits under rows that are gone is dropped. member tells who is in the group.
 func (b *Broker) Recheck(member func(thing string) bool) {
+	var in []*conn // the others are identified when they send their CONNECT
+	b.mu.Lock()
+	for c := range b.conns {
+		if c.sess != nil {
+			in = append(in, c)
+		}
+	}
+	b.mu.Unlock()
+	for _, c := range in {
+		b.check(c)
+	}
 	for _, will := range b.recheck(member) {
 		will()
 	}
@@ -357,14 +368,6 @@ func (b *Broker) Recheck(member func(thing string) bool) {
 func (b *Broker) recheck(member func(thing string) bool) (wills []func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for c := range b.conns {
-		if c.sess == nil {
-			continue // it is identified when it sends its CONNECT
-		}
-		if thing, err := b.identities.Identify(c.peer); err != nil || thing != c.thing {
-			c.cut(notAuthorized)
-		}
-	}
 	for _, s := range b.sessions {
 		if !member(s.thing) {
 			s.finish("device-removed")

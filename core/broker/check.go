@@ -1,10 +1,10 @@
 package broker
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 
 	"greengate/core/message"
 )
@@ -143,7 +143,7 @@ func checkFilters(kind byte, b []byte, v5 bool) (err error) {
 		if len(b) == 0 {
 			return malformed
 		}
-		if err := checkOptions(b[0], string(filter), v5); err != nil {
+		if err := checkOptions(b[0], filter, v5); err != nil {
 			return err
 		}
 		b = b[1:]
@@ -152,14 +152,14 @@ func checkFilters(kind byte, b []byte, v5 bool) (err error) {
 }
 
 // checkOptions looks at the options of one subscription [MQTT 3.8.3.1].
-func checkOptions(o byte, filter string, v5 bool) error {
+func checkOptions(o byte, filter []byte, v5 bool) error {
 	const noLocal = 0x04
 	switch {
 	case !v5 && o > 2, o&0xC0 != 0:
 		return malformed // [MQTT-3.8.3-5]; of 3.1.1: [MQTT-3.8.3-4]
 	case o&3 == 3, o>>4 == 3:
 		return protocolError
-	case o&noLocal != 0 && strings.HasPrefix(filter, "$share/"):
+	case o&noLocal != 0 && bytes.HasPrefix(filter, []byte("$share/")):
 		return protocolError // [MQTT-3.8.3-4]
 	}
 	return nil

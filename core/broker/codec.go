@@ -111,6 +111,7 @@ type publish struct {
 	hasAlias bool
 	expires  time.Time
 	props    *message.Properties
+	user     int // bytes of the user properties
 }
 
 // decodePublish reads a PUBLISH from body, whose first byte is after the
@@ -209,7 +210,11 @@ func decodeProp(p *publish, m *message.Properties, id byte, b []byte) (rest []by
 	case propUser:
 		var value []byte
 		if text, b, ok = cutText(b); ok {
-			if value, b, ok = cutText(b); ok {
+			if value, b, ok = cutText(b); !ok {
+				break
+			}
+			// What is beyond the bound is looked at, as the standard wants it, and not kept.
+			if p.user += 5 + len(text) + len(value); p.user <= maxUserProperties {
 				m.User = append(m.User, message.UserProperty{Name: string(text), Value: string(value)})
 			}
 		}

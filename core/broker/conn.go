@@ -65,6 +65,8 @@ type conn struct {
 	// left to be read here: that is not taken, and a client sends again what has no PUBACK.
 	succeeded atomic.Bool
 
+	fed feed // retained messages on their way
+
 	unsent *chunk // taken from out; of whoever has set writing
 
 	mu      sync.Mutex
@@ -113,8 +115,8 @@ func (c *conn) converse() {
 	c.await()
 	for {
 		packet, err := c.next()
-		if c.succeeded.Load() {
-			return
+		if c.succeeded.Load() || c.closing.Load() && err == nil {
+			return // what is left of the buffer is nobody's any more
 		}
 		if err == nil {
 			err = c.handle(packet)
@@ -167,7 +169,10 @@ func (c *conn) endBatch() error {
 	if c.out.size <= ownHighWater && !c.acks.full() {
 		return nil
 	}
-	stuck := time.AfterFunc(maxStuck, func() { c.cut(quotaExceeded) })
+	stuck := time.AfterFunc(maxStuck, func() {
+		c.b.router.Note(router.Refused, answersUnread)
+		c.cut(quotaExceeded)
+	})
 	defer stuck.Stop()
 	for c.out.size > ownHighWater || c.acks.full() {
 		if c.dead || c.closing.Load() {
@@ -175,6 +180,9 @@ func (c *conn) endBatch() error {
 		}
 		c.drained.Wait()
 	}
+	// Nobody has read meanwhile, so the keep-alive begins anew.
+	c.lastRead = time.Now()
+	c.rearm(true)
 	return nil
 }
 
@@ -240,10 +248,14 @@ func (c *conn) rearm(now bool) {
 }
 
 // fail ends the connection from the side of the reader: a client of MQTT 5 is
-// told why.
+// told why. What it has done wrong is counted; the log has it with the end of the
+// connection.
 func (c *conn) fail(err error) error {
 	var reason code
 	if errors.As(err, &reason) {
+		if why := faultReasons[reason]; why != "" && c.attached {
+			c.b.router.Note(router.Refused, why)
+		}
 		c.cut(reason)
 	}
 	c.mu.Lock()

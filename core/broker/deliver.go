@@ -67,14 +67,18 @@ func (s *session) deliver(d *router.Delivery, h *handle, hop *router.Hop) (route
 		return router.Dropped, tooLarge // [MQTT-3.1.2-25]
 	}
 	exact := min(d.QoS, h.qos) == 2 && s.b.store != nil && s.persistent()
-	now := c != nil && !exact && s.queue.len() == 0 && s.window.again == s.window.tail && s.window.takes(s.next, c.sendMax) && c.room()
+	now := c != nil && !exact && s.queue.len() == 0 && s.window.again == s.window.tail && s.window.takes(s.next, c.sendMax) && c.room(highWater)
 	size := sizeOf(d.Message)
-	if !now && (s.queue.len() >= maxQueued || s.queue.bytes+size > maxQueuedBytes || s.b.queued.Load()+int64(size) > s.b.most) {
+	if !s.fits(size) || !now && s.queue.len() >= maxQueued {
+		if h.retained {
+			h.full = true
+		}
 		return router.Dropped, queueFull
 	}
 	p := s.keep(d)
 	p.cell, p.h, p.table, p.qos, p.place, p.barred = cell, h, table, min(d.QoS, h.qos), s.next, exact
 	s.next++
+	s.charge(p, size)
 	cell.Queue()
 	// A client that is there and keeps up has its messages acknowledged before
 	// they need the disk.
@@ -83,7 +87,6 @@ func (s *session) deliver(d *router.Delivery, h *handle, hop *router.Hop) (route
 		s.transmit(c, p, d)
 		return router.Sent, ""
 	}
-	s.b.queued.Add(int64(size))
 	s.queue.push(p)
 	at(pointAccepted)
 	return router.Queued, ""
@@ -105,7 +108,7 @@ func (s *session) transmit(c *conn, p *pending, d *router.Delivery) {
 // those of the window that the connection has not got yet. The caller holds mu.
 func (s *session) pump(c *conn, d *router.Delivery) {
 	w := &s.window
-	for w.again < w.tail && int(w.again-w.head) < c.sendMax && c.room() {
+	for w.again < w.tail && int(w.again-w.head) < c.sendMax && c.room(highWater) {
 		n := w.again
 		w.again++
 		s.sendAgain(c, n, d)
@@ -115,10 +118,10 @@ func (s *session) pump(c *conn, d *router.Delivery) {
 	}
 	for s.queue.len() > 0 {
 		p := s.queue.first()
-		if _, owed := s.owed[idOf(p.place)]; owed || p.barred || !w.takes(p.place, c.sendMax) || !c.room() {
+		if _, owed := s.owed[idOf(p.place)]; owed || p.barred || !w.takes(p.place, c.sendMax) || !c.room(highWater) {
 			return
 		}
-		s.take()
+		s.queue.pop()
 		if v, why := s.judge(p, c); v != 0 {
 			s.lose(p, v, why)
 			continue
@@ -162,7 +165,6 @@ func (s *session) rejudge() {
 	if c := s.live.Load(); c != nil {
 		c.pass() // deliver0 compares tables under its mu
 	}
-	before := s.queue.bytes
 	s.queue.filter(func(p *pending) bool {
 		if s.allowed(p) {
 			return true
@@ -171,7 +173,6 @@ func (s *session) rejudge() {
 		at(pointJudged)
 		return false
 	})
-	s.b.queued.Add(int64(s.queue.bytes - before))
 }
 
 // pass waits until who holds mu has released it. It is not kept: a message that is lost

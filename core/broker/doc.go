@@ -20,5 +20,7 @@
 // something to write and somebody reads it. A session's mutex guards its queue and its
 // inflight window; it is taken before the mutex of the out buffer, and no lock
 // is held over the network. The broker's mutex guards the map of sessions and
-// is taken before any session's.
+// is taken before any session's, and never held while a certificate is looked up. That of
+// the retained messages is held while a change of them is handed to the store, so that
+// memory and disk have the same order.
 package broker

@@ -8,8 +8,6 @@ import (
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
-
-	"greengate/core/router"
 )
 
 // door is a connection as mochi sees it: CONNECT comes in, CONNACK goes out, and then
@@ -44,8 +42,7 @@ func (b *Broker) establish(c *conn) bool {
 	defer c.contain()
 	defer func() { b.mochi.Clients.Delete(d.name) }()
 	if err := b.mochi.EstablishConnection("mqtt", d); err != nil && !c.attached && c.head.refusal == success && !c.ousted.Load() {
-		b.router.Note(router.Refused, "bad-connect")
-		b.refusals.tell(b.log, "connection refused", c.RemoteAddr(), err)
+		b.turnedAway("connection refused", "bad-connect", c.RemoteAddr(), err)
 	}
 	return c.attached
 }

@@ -90,6 +90,10 @@ func (c *conn) publish(first byte, body []byte) error {
 	if err := c.resolve(p); err != nil {
 		return err
 	}
+	if p.user > maxUserProperties {
+		c.tooMuch(p)
+		return nil
+	}
 	way, err := c.port.Route(p.topic, message.CheckTopic)
 	if err != nil {
 		c.b.log.Debug("publish refused", "thing", c.thing, "err", err)
@@ -106,6 +110,19 @@ func (c *conn) publish(first byte, body []byte) error {
 		c.acknowledge(p, way.Allowed, receipt)
 	}
 	return nil
+}
+
+// tooMuch refuses a message for its user properties. The connection lives on: a QoS 0
+// message has no answer, and those of the others have a word for it.
+func (c *conn) tooMuch(p *publish) {
+	c.refuses("message refused: its user properties are too large", userProperties, "topic", p.topic)
+	switch p.qos {
+	case 1:
+		c.answer(typePuback, p.id, quotaExceeded, nil)
+	case 2:
+		c.sess.unreceive(p.id)
+		c.answer(typePubrec, p.id, quotaExceeded, nil)
+	}
 }
 
 // publish routes a message, and keeps it when it is to be retained.

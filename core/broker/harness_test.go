@@ -303,6 +303,14 @@ func (c *client) read() (first byte, body []byte, err error) {
 	return first, body, err
 }
 
+// fully reads as many bytes as b has room for.
+func (c *client) fully(b []byte) {
+	c.t.Helper()
+	if _, err := io.ReadFull(c.r, b); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 // expect reads a packet that must begin with first.
 func (c *client) expect(first byte) []byte {
 	c.t.Helper()
@@ -311,7 +319,7 @@ func (c *client) expect(first byte) []byte {
 		c.t.Fatalf("want packet %#x: %v", first, err)
 	}
 	if got != first {
-		c.t.Fatalf("want packet %#x, got %#x % x", first, got, body)
+		c.t.Fatalf("want packet %#x, got %#x % .100x", first, got, body)
 	}
 	return body
 }
@@ -420,7 +428,7 @@ func (c *client) message() got {
 	c.t.Helper()
 	first, body, err := c.read()
 	if err != nil || first>>4 != 3 {
-		c.t.Fatalf("want a PUBLISH, got %#x % x, %v", first, body, err)
+		c.t.Fatalf("want a PUBLISH, got %#x % .100x, %v", first, body, err)
 	}
 	g := c.decode(first, body)
 	if g.qos == 1 {

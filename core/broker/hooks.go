@@ -107,7 +107,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, _ packets.Packet) bool {
 		h.b.refused(c, c.why)
 		return false
 	case head.clientID != c.thing: // an empty one, too [MQTT-3.1.3-8; of 3.1.1: -3.1.3-9]
-		head.refuse(clientIDInvalid, "client-id", fmt.Sprintf("client id %q is not the thing name %q", head.clientID, c.thing))
+		head.refuse(clientIDInvalid, "client-id", fmt.Sprintf("client id %q is not the thing name %q", clip(head.clientID), c.thing))
 	case h.b.stopping.Load():
 		head.refuse(serverUnavailable, "stopping", "the gateway is stopping")
 	}

@@ -5,8 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
@@ -122,8 +122,7 @@ func (b *Broker) accept(ctx context.Context, l net.Listener) {
 func (b *Broker) ServeConn(nc *tls.Conn) {
 	shake, ok := b.shakes.Begin(nc)
 	if !ok {
-		b.router.Note(router.Refused, "too-many-handshakes")
-		b.refusals.tell(b.log, "too many handshakes of this address that led to nothing", nc.RemoteAddr(), nil)
+		b.turnedAway("too many handshakes of this address that led to nothing", "too-many-handshakes", nc.RemoteAddr(), nil)
 		_ = nc.NetConn().Close()
 		return
 	}
@@ -165,8 +164,7 @@ func (b *Broker) ServeConn(nc *tls.Conn) {
 
 // crowded closes a connection whose address has too many that are silent.
 func (b *Broker) crowded(c *conn) {
-	b.router.Note(router.Refused, "too-many-connects")
-	b.refusals.tell(b.log, "too many connections of this address without CONNECT", c.RemoteAddr(), nil)
+	b.turnedAway("too many connections of this address without CONNECT", "too-many-connects", c.RemoteAddr(), nil)
 	_ = c.nc.(*tls.Conn).NetConn().Close()
 }
 
@@ -196,9 +194,8 @@ func (b *Broker) crowding() []string {
 // small and stays.
 func (b *Broker) serve(c *conn) {
 	if err := c.handshake(); err != nil {
-		if !c.ousted.Load() {
-			b.router.Note(router.Refused, "tls")
-			b.refusals.tell(b.log, "TLS handshake failed", c.RemoteAddr(), err)
+		if !c.ousted.Load() && !c.looked(err) {
+			b.turnedAway("TLS handshake failed", "tls", c.RemoteAddr(), err)
 		}
 		_ = c.nc.Close()
 		b.arrivals.leave(c)
@@ -213,6 +210,12 @@ func (b *Broker) serve(c *conn) {
 		c.converse()
 		b.part(c)
 	}()
+}
+
+// looked reports whether a program of this machine has gone in the middle of the handshake
+// without a word, as `greengate doctor` does: nobody was turned away.
+func (c *conn) looked(err error) bool {
+	return errors.Is(err, io.EOF) && hostOf(c.nc.RemoteAddr()) == hostOf(c.nc.LocalAddr())
 }
 
 // part is the end of a connection whose handshake went well.
@@ -264,39 +267,5 @@ func (b *Broker) refused(c *conn, why error) {
 	case errors.As(why, &byConnect):
 		reason = byConnect.reason
 	}
-	b.router.Note(router.Refused, reason)
-	b.refusals.tell(b.log, "client refused", c.RemoteAddr(), why, "thing", c.thing, "client_id", c.head.clientID)
-}
-
-// refusals keeps the log from being flooded: each kind of refusal of an address
-// is told once in a while.
-type refusals struct {
-	mu   sync.Mutex
-	seen map[string]time.Time
-}
-
-const (
-	toldAgain = 10 * time.Minute
-	maxSeen   = 1000
-)
-
-func (r *refusals) tell(log interface{ Warn(string, ...any) }, what string, addr net.Addr, err error, more ...any) {
-	host, text := hostOf(addr), ""
-	if err != nil {
-		text = strings.ReplaceAll(err.Error(), addr.String(), host)
-	}
-	key := host + "\x00" + what + "\x00" + text
-	now := time.Now()
-	r.mu.Lock()
-	last, ok := r.seen[key]
-	if ok && now.Sub(last) < toldAgain {
-		r.mu.Unlock()
-		return
-	}
-	if r.seen == nil || len(r.seen) >= maxSeen {
-		r.seen = map[string]time.Time{}
-	}
-	r.seen[key] = now
-	r.mu.Unlock()
-	log.Warn(what+" (told once in ten minutes, counted always)", append([]any{"addr", host, "err", text}, more...)...)
+	b.turnedAway("client refused", reason, c.RemoteAddr(), why, "thing", c.thing, "client_id", clip(c.head.clientID))
 }

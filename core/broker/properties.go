@@ -76,6 +76,7 @@ func checkProperties(kind byte, b []byte) (rest []byte, err error) {
 	}
 	b, rest = b[size:size+int(n)], b[size+int(n):]
 	var seen uint64
+	user := 0 // bytes
 	for len(b) > 0 {
 		id := b[0]
 		if int(id) >= len(propertyRules) || propertyRules[id].packets&(1<<kind) == 0 {
@@ -85,8 +86,15 @@ func checkProperties(kind byte, b []byte) (rest []byte, err error) {
 			return nil, protocolError
 		}
 		seen |= 1 << id
+		before := len(b)
 		if b, err = checkValue(id, b[1:]); err != nil {
 			return nil, err
+		}
+		// Nobody keeps those of other packets.
+		if id == propUser && (kind == typeConnect || kind == willProps) {
+			if user += before - len(b); user > maxUserProperties {
+				return nil, quotaExceeded
+			}
 		}
 	}
 	if seen&(1<<propAuthData) != 0 && seen&(1<<propAuthMethod) == 0 {

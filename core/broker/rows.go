@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"greengate/core/message"
+	"greengate/core/router"
 	"greengate/core/sqlite"
 )
 
@@ -61,6 +62,10 @@ func propertiesText(p *message.Properties) string {
 	}
 	return string(text)
 }
+
+// maxPropertiesText bounds that text as it is read again, in characters. Properties that
+// keep to maxUserProperties are shorter, whatever has to be escaped in them.
+const maxPropertiesText = 2 << 20
 
 func propertiesOf(text string) *message.Properties {
 	p := new(message.Properties)
@@ -128,6 +133,7 @@ func (b *Broker) loadSubscriptions(tx *sqlite.Tx) error {
 		return err
 	}
 	defer rows.Close()
+	var beyond []*subscription
 	for rows.Next() {
 		var thing string
 		var qos, id, noLocal, asPublished int64
@@ -139,14 +145,34 @@ func (b *Broker) loadSubscriptions(tx *sqlite.Tx) error {
 			continue
 		}
 		sub.qos, sub.id, sub.noLocal, sub.asPublished = byte(qos), uint32(id), noLocal != 0, asPublished != 0
-		sub.sess.subs[sub.filter] = sub
-		b.subs.add(sub)
+		if _, ok := sub.sess.enter(sub); !ok {
+			beyond = append(beyond, sub)
+		}
+	}
+	for _, sub := range beyond {
+		b.router.Note(router.Dropped, filterLimit)
+		b.store.do(op{session: sub.sess.thing, run: forgetFilters(sub.sess.thing, sub)})
+	}
+	if len(beyond) > 0 {
+		b.log.Warn("subscriptions of the last run were given up: there is no room for them", "filters", len(beyond), "thing", beyond[0].sess.thing)
 	}
 	return rows.Err()
 }
 
+// forgetFilters takes subscriptions off the disk.
+func forgetFilters(thing string, subs ...*subscription) func(*sqlite.Tx) error {
+	return func(tx *sqlite.Tx) error {
+		for _, sub := range subs {
+			if err := tx.Exec("DELETE FROM subscriptions WHERE thing = ? AND filter = ?", thing, sub.filter); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
 func (b *Broker) loadQueue(tx *sqlite.Tx) error {
-	rows, err := tx.Query("SELECT n, thing, qos, retain, ids, source, topic, payload, properties, expires, place FROM queue ORDER BY n")
+	rows, err := tx.Query("SELECT n, thing, qos, retain, ids, source, topic, payload, substr(properties, 1, ?), expires, place FROM queue ORDER BY n", int64(maxPropertiesText+1))
 	if err != nil {
 		return err
 	}
@@ -226,8 +252,15 @@ func (b *Broker) restore(r *queueRow) {
 	m := &message.Message{
 		Source: from, Topic: r.topic, Payload: r.payload, QoS: byte(r.qos), Expires: timeOf(r.expires, b.store.ahead), Properties: propertiesOf(r.properties),
 	}
-	cell, ok := b.router.Restore(m, message.DeviceEndpoint(s.thing), rowGone)
+	to := message.DeviceEndpoint(s.thing)
+	cell, ok := b.router.Restore(m, to, rowGone)
 	if !ok {
+		b.store.forget(r.thing, r.n, byte(r.qos))
+		return
+	}
+	size := sizeOf(m)
+	if len(r.properties) > maxPropertiesText || s.queue.len() >= maxQueued || !s.fits(size) {
+		b.router.Settle(cell, router.Dropped, queueFull, m, to)
 		b.store.forget(r.thing, r.n, byte(r.qos))
 		return
 	}
@@ -242,15 +275,16 @@ func (b *Broker) restore(r *queueRow) {
 		place: uint64(r.place), again: true,
 	}
 	s.queue.push(p)
-	b.queued.Add(int64(sizeOf(p.msg)))
+	s.charge(p, size)
 }
 
 func (b *Broker) loadRetained(tx *sqlite.Tx) error {
-	rows, err := tx.Query("SELECT topic, source, qos, payload, properties, expires, stored FROM retained")
+	rows, err := tx.Query("SELECT topic, source, qos, payload, substr(properties, 1, ?), expires, stored FROM retained", int64(maxPropertiesText+1))
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
+	lost := 0
 	for rows.Next() {
 		m := &message.Message{Retain: true}
 		var source, properties string
@@ -262,8 +296,20 @@ func (b *Broker) loadRetained(tx *sqlite.Tx) error {
 			continue
 		}
 		m.QoS, m.Properties, m.Expires = byte(qos), propertiesOf(properties), timeOf(expires, b.store.ahead)
-		b.retained.keep(m, storedAt(stored))
+		switch {
+		case m.Expired(time.Now()): // nobody was told when its time ran out
+		case len(properties) <= maxPropertiesText && b.retained.keep(m, storedAt(stored), nil):
+			continue
+		default:
+			b.router.Note(router.Dropped, retainedFull)
+			lost++
+		}
+		b.store.unretain(m.Topic, m.Source, nil)
 	}
+	if lost > 0 {
+		b.log.Warn("retained messages of the last run were given up: the store is full", "messages", lost)
+	}
+	b.retained.store = b.store // what changes from now on is written
 	return rows.Err()
 }
 
@@ -305,7 +351,7 @@ func (b *Broker) forgetSession(s *session) {
 
 // rememberSubscriptions writes new subscriptions of a session that is kept, and
 // returns when they are on disk: SUBACK is a promise.
-func (b *Broker) rememberSubscriptions(s *session, added []*subscription, removed []string) {
+func (b *Broker) rememberSubscriptions(s *session, added, removed []*subscription) {
 	s.mu.Lock()
 	kept := s.stored != 0 && !s.ended
 	s.mu.Unlock()
@@ -321,11 +367,6 @@ func (b *Broker) rememberSubscriptions(s *session, added []*subscription, remove
 				return err
 			}
 		}
-		for _, filter := range removed {
-			if err := tx.Exec("DELETE FROM subscriptions WHERE thing = ? AND filter = ?", s.thing, filter); err != nil {
-				return err
-			}
-		}
-		return nil
+		return forgetFilters(s.thing, removed...)(tx)
 	})
 }

@@ -24,13 +24,15 @@ type session struct {
 	// over. Reading it needs no lock.
 	live atomic.Pointer[conn]
 
-	mu     sync.Mutex
-	conn   *conn // claimed; live follows once CONNACK is out
-	ended  bool
-	subs   map[string]*subscription
-	queue  queue // QoS 1 and 2, in order, not yet sent
-	window window
-	next   uint64 // place of the next message
+	mu      sync.Mutex
+	conn    *conn // claimed; live follows once CONNACK is out
+	ended   bool
+	subs    map[string]*subscription // by filter
+	filters int                      // bytes that subs take; see subscription.cost
+	queue   queue                    // QoS 1 and 2, in order, not yet sent
+	window  window
+	bytes   int    // of both, as of sizeOf
+	next    uint64 // place of the next message
 	// received are the QoS 2 messages that the client has sent and not released, by id
 	// [MQTT-4.3.3-10]; owed are those that it was sent, and for which a former process has
 	// its PUBREC: the n of each, by id. See exactly.go.
@@ -55,6 +57,7 @@ type pending struct {
 	h     *handle
 	table uint64 // generation of the table that allowed it
 	place uint64 // in the order of its session
+	size  int    // what it counts in the bounds; 0: no more
 	qos   byte
 	state pendingState
 	again bool // a former process may have sent it
@@ -87,23 +90,11 @@ const (
 	done                         // acknowledged; its place in the window is free
 )
 
-// Bounds of what waits for one session, and for all together.
-const (
-	maxQueued      = 100_000
-	maxQueuedBytes = 64 << 20
-	maxAllQueued   = 128 << 20 // and share
-	// maxWindow is how many messages are unacknowledged at once; a client's
-	// receive maximum lowers it. highWater is how much may lie in the out
-	// buffer before messages wait in the queue (QoS 1, 2) or are dropped (QoS 0).
-	maxWindow = 256
-	highWater = 1 << 20
-)
-
 // Reasons of the broker for what it drops.
 const (
 	offline     router.Reason = "offline"      // QoS 0 for a session without a connection
 	slowReader  router.Reason = "slow-reader"  // QoS 0 for a client that does not read
-	queueFull   router.Reason = "queue-full"   // QoS 1, 2: the bound of the queue
+	queueFull   router.Reason = "queue-full"   // QoS 1, 2: the bounds of what waits
 	tooLarge    router.Reason = "too-large"    // larger than the client takes
 	rowGone     router.Reason = "row-gone"     // a reload took the row away
 	sessionOver router.Reason = "session-over" // the session ended with messages waiting
@@ -115,15 +106,11 @@ const (
 type queue struct {
 	items []*pending
 	head  int
-	bytes int
 }
 
 func (q *queue) len() int { return len(q.items) - q.head }
 
-func (q *queue) push(p *pending) {
-	q.items = append(q.items, p)
-	q.bytes += sizeOf(p.msg)
-}
+func (q *queue) push(p *pending) { q.items = append(q.items, p) }
 
 func (q *queue) first() *pending { return q.items[q.head] }
 
@@ -131,7 +118,6 @@ func (q *queue) pop() *pending {
 	p := q.items[q.head]
 	q.items[q.head] = nil
 	q.head++
-	q.bytes -= sizeOf(p.msg)
 	switch {
 	case q.head == len(q.items):
 		if cap(q.items) > 1024 {
@@ -149,7 +135,7 @@ func (q *queue) pop() *pending {
 // filter keeps the messages that keep returns true for.
 func (q *queue) filter(keep func(*pending) bool) {
 	old := q.items[q.head:]
-	q.items, q.head, q.bytes = nil, 0, 0
+	q.items, q.head = nil, 0
 	for _, p := range old {
 		if keep(p) {
 			q.push(p)
@@ -257,16 +243,16 @@ func (s *session) finish(why router.Reason) {
 	if s.b.sessions[s.thing] == s {
 		delete(s.b.sessions, s.thing)
 	}
-	for filter := range s.subs {
-		s.b.subs.remove(s.thing, filter)
-	}
 	if len(s.subs) > 0 {
+		for _, sub := range s.subs {
+			s.leave(sub)
+		}
 		s.b.router.SubscriptionsChanged()
 	}
 	s.subs = nil
 	s.b.forgetSession(s)
 	for s.queue.len() > 0 {
-		p := s.take()
+		p := s.queue.pop()
 		p.forgotten()
 		s.lose(p, router.Dropped, why)
 	}
@@ -284,11 +270,16 @@ func (p *pending) forgotten() {
 	}
 }
 
-// take takes the first message out of the queue. The caller holds mu.
-func (s *session) take() *pending {
-	p := s.queue.pop()
-	s.b.queued.Add(int64(-sizeOf(p.msg)))
-	return p
+// charge has a message count in the bounds, until free. The caller holds mu.
+func (s *session) charge(p *pending, size int) {
+	p.size = size
+	s.bytes += size
+	s.b.queued.Add(int64(size))
+}
+
+// fits tells whether a message of that size keeps to the bounds. The caller holds mu.
+func (s *session) fits(size int) bool {
+	return s.bytes+size <= maxQueuedBytes && s.b.queued.Load()+int64(size) <= s.b.most
 }
 
 // settle ends a pending message in the ledger.

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"greengate/core/message"
 	"greengate/core/router"
 	"greengate/core/sqlite"
 )
@@ -56,7 +55,8 @@ type store struct {
 	next   int64  // n of the next message
 	later  []lazy // in the order of their time
 	now    []op
-	fault  error // that the disk gave; nil when nothing is stuck
+	rows   map[string]*retainedRow // those that now has, by topic
+	fault  error                   // that the disk gave; nil when nothing is stuck
 	since  time.Time
 	behind int // changes that are stuck
 	lost   int // changes that were given up since
@@ -238,7 +238,7 @@ func (st *store) gather(all bool) (ops []op, next time.Duration) {
 	defer st.whole.Unlock()
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	ops, st.now = st.now, nil
+	ops, st.now, st.rows = st.now, nil, nil
 	return ops, next
 }
 
@@ -263,34 +263,18 @@ func (s *session) hold(p *pending, d *router.Delivery, atOnce bool) {
 	}
 }
 
-// free ends what hold began: the message waits no more, on disk neither, and
+// free ends what charge and hold began: the message waits no more, on disk neither, and
 // its publisher is acknowledged. The caller holds s.mu.
 func (s *session) free(p *pending) {
 	if p.disk == written {
 		s.b.store.forget(s.thing, p.n, p.qos)
 	}
 	p.disk = notKept
+	s.bytes -= p.size
+	s.b.queued.Add(int64(-p.size))
+	p.size = 0
 	if r := p.receipt; r != nil {
 		p.receipt = nil
 		r.Done()
 	}
-}
-
-// retainedRow is a retained message as its row has it.
-func (st *store) retain(m *message.Message, stored time.Time, done func()) {
-	at(pointRetained)
-	if len(m.Payload) == 0 {
-		topic := m.Topic
-		st.do(op{key: key{topic: topic}, source: m.Source.String(), safe: true, done: done, run: func(tx *sqlite.Tx) error {
-			return tx.Exec("DELETE FROM retained WHERE topic = ?", topic)
-		}})
-		return
-	}
-	source, properties, expires := m.Source.String(), propertiesText(m.Properties), expiryOf(m.Expires)
-	st.do(op{key: key{topic: m.Topic}, source: source, safe: true, done: done, run: func(tx *sqlite.Tx) error {
-		return tx.Exec("INSERT INTO retained (topic, source, qos, payload, properties, expires, stored) VALUES (?, ?, ?, ?, ?, ?, ?)"+
-			" ON CONFLICT (topic) DO UPDATE SET source = excluded.source, qos = excluded.qos, payload = excluded.payload,"+
-			" properties = excluded.properties, expires = excluded.expires, stored = excluded.stored",
-			m.Topic, source, int64(m.QoS), m.Payload, properties, expires, wallOf(stored))
-	}})
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"strings"
 	"sync"
 
 	"greengate/core/message"
@@ -24,25 +25,74 @@ type handle struct {
 	qos         byte
 	asPublished bool
 	retained    bool // a retained message for a new subscription
+	full        bool // there was no room for one of them; of the goroutine that sends them
 	subIDs      []uint32
 }
 
 // subscriptions are those of all sessions, the absent ones too.
 type subscriptions struct {
-	mu   sync.RWMutex
-	tree tree[*subscription]
+	most int // bytes of all
+
+	mu    sync.RWMutex
+	tree  tree[*subscription]
+	bytes int // of the subscriptions, without the tree
 }
 
-func (s *subscriptions) add(sub *subscription) (existed bool) {
+// add enters a subscription, in place of the one with that filter of the session. It
+// reports false when there is no room for a new one.
+func (s *subscriptions) add(sub *subscription) (ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.tree.put(sub.filter, sub.sess.thing, sub)
+	if s.tree.put(sub.filter, sub.sess.thing, sub) {
+		return true
+	}
+	if s.bytes += sub.size(); s.tree.bytes+s.bytes > s.most {
+		s.drop(sub)
+		return false
+	}
+	return true
 }
 
-func (s *subscriptions) remove(thing, filter string) (existed bool) {
+func (s *subscriptions) remove(sub *subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.tree.remove(filter, thing)
+	s.drop(sub)
+}
+
+// drop takes out a subscription. The caller holds mu.
+func (s *subscriptions) drop(sub *subscription) {
+	if s.tree.remove(sub.filter, sub.sess.thing) {
+		s.bytes -= sub.size()
+	}
+}
+
+// size is what a subscription takes without its place in the tree, in bytes.
+func (s *subscription) size() int { return len(s.filter) + messageCost }
+
+// cost is what it takes if no other has a level in common with it, in bytes.
+func (s *subscription) cost() int {
+	return s.size() + len(s.filter) + (strings.Count(s.filter, "/")+1)*levelCost + endCost
+}
+
+// enter makes sub one of the session's, and tells whether it replaced one. It reports
+// false when there is no room for it. The caller holds s.mu.
+func (s *session) enter(sub *subscription) (existed, ok bool) {
+	_, existed = s.subs[sub.filter]
+	if !existed && (len(s.subs) >= maxFilters || s.filters+sub.cost() > maxFilterBytes) || !s.b.subs.add(sub) {
+		return false, false
+	}
+	if !existed {
+		s.filters += sub.cost()
+	}
+	s.subs[sub.filter] = sub
+	return existed, true
+}
+
+// leave takes a subscription out of the session. The caller holds s.mu.
+func (s *session) leave(sub *subscription) {
+	delete(s.subs, sub.filter)
+	s.filters -= sub.cost()
+	s.b.subs.remove(sub)
 }
 
 // Subscribers yields the sessions that want a message of from on topic. A

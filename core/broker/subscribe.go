@@ -2,14 +2,15 @@ package broker
 
 import (
 	"encoding/binary"
+	"iter"
 
-	"greengate/core/message"
+	"greengate/core/router"
 )
 
 // asked is one filter of a SUBSCRIBE or UNSUBSCRIBE with its options [MQTT 3.8.3.1].
 type asked struct {
-	filter  string
-	options byte // of a SUBSCRIBE
+	filter  []byte // in the packet
+	options byte   // of a SUBSCRIBE
 }
 
 func (a asked) qos() byte { return a.options & 3 }
@@ -25,25 +26,35 @@ func (a asked) wantsRetained(existed bool) bool {
 // and sends the retained messages after SUBACK.
 func (c *conn) subscribes(body []byte) error {
 	id, subID, filters := readFilters(typeSubscribe, body, c.v5)
-	codes := make([]byte, len(filters))
+	var codes []byte
 	var entered, fresh []*subscription
-	for i, a := range filters {
-		sub := &subscription{sess: c.sess, filter: a.filter, qos: a.qos(), id: subID}
+	at := map[string]int{} // of a filter in fresh
+	for a := range filters {
+		switch {
+		case len(codes) == maxFilters:
+			codes = append(codes, c.denied(quotaExceeded, a))
+			continue
+		case len(codes) > maxFilters: // as the one before, maybe a million times
+			c.b.router.Note(router.Refused, filterLimit)
+			codes = append(codes, codes[maxFilters])
+			continue
+		}
+		sub := &subscription{sess: c.sess, filter: string(a.filter), qos: a.qos(), id: subID}
 		if c.v5 {
 			sub.noLocal, sub.asPublished = a.options&4 != 0, a.options&8 != 0
 		}
 		existed, refused := c.b.subscribe(c, sub)
-		switch {
-		case refused == success:
-			codes[i] = sub.qos
-			entered = append(entered, sub)
-			if a.wantsRetained(existed) {
-				fresh = append(fresh, sub)
-			}
-		case c.v5:
-			codes[i] = byte(refused)
-		default:
-			codes[i] = byte(unspecifiedError311)
+		if refused != success {
+			codes = append(codes, c.denied(refused, a))
+			continue
+		}
+		codes = append(codes, sub.qos)
+		entered = append(entered, sub)
+		if i, again := at[sub.filter]; again {
+			fresh[i] = sub // once for each filter, however often it stands there
+		} else if a.wantsRetained(existed) {
+			at[sub.filter] = len(fresh)
+			fresh = append(fresh, sub)
 		}
 	}
 	c.b.rememberSubscriptions(c.sess, entered, nil)
@@ -51,39 +62,44 @@ func (c *conn) subscribes(body []byte) error {
 		return err
 	}
 	for _, sub := range fresh {
-		c.sendRetained(sub)
+		c.queueRetained(sub)
 	}
+	c.fed.want(fresh)
+	c.feed(c.port)
 	return nil
 }
 
-// sendRetained sends a new subscriber what the gate lets through to it.
-func (c *conn) sendRetained(sub *subscription) {
-	to := message.DeviceEndpoint(c.thing)
-	ask := &handle{sess: c.sess, qos: sub.qos, retained: true}
-	if sub.id != 0 {
-		ask.subIDs = []uint32{sub.id}
+// denials are why a filter is refused, by the code of MQTT 5.
+var denials = map[code]router.Reason{
+	sharedNotSupported: filterShared,
+	filterInvalid:      filterBad,
+	notAuthorized:      filterStrict,
+	quotaExceeded:      filterLimit,
+}
+
+// denied counts a filter that is refused, and returns its code in SUBACK.
+func (c *conn) denied(why code, a asked) byte {
+	c.refuses("filter refused", denials[why], "filter", a.filter)
+	if !c.v5 {
+		return byte(unspecifiedError311)
 	}
-	for _, m := range c.b.retained.matching(sub.filter) {
-		if sub.noLocal && m.Source == to {
-			continue // [MQTT-3.8.3-3]
-		}
-		c.port.Send(m, to, ask)
-	}
+	return byte(why)
 }
 
 // unsubscribes takes the subscriptions of an UNSUBSCRIBE that was checked out, and
 // answers.
 func (c *conn) unsubscribes(body []byte) error {
 	id, _, filters := readFilters(typeUnsubscribe, body, c.v5)
-	codes := make([]byte, len(filters))
-	var removed []string
-	for i, a := range filters {
-		if c.b.unsubscribe(c, a.filter) {
-			removed = append(removed, a.filter)
-		} else {
-			codes[i] = byte(noSubscription)
+	var codes []byte
+	var removed []*subscription
+	for a := range filters {
+		reason := noSubscription
+		if sub := c.b.unsubscribe(c, a.filter); sub != nil {
+			removed, reason = append(removed, sub), success
 		}
+		codes = append(codes, byte(reason))
 	}
+	c.fed.forget(removed)
 	c.b.rememberSubscriptions(c.sess, nil, removed)
 	if !c.v5 {
 		codes = nil // MQTT 3.1.1 has none in UNSUBACK
@@ -121,22 +137,25 @@ func (c *conn) reply(packet ...byte) {
 }
 
 // readFilters reads a SUBSCRIBE [MQTT 3.8] or UNSUBSCRIBE [MQTT 3.10] that was checked.
-// subID is the subscription identifier; 0: none.
-func readFilters(kind byte, b []byte, v5 bool) (id uint16, subID uint32, filters []asked) {
+// subID is the subscription identifier; 0: none. There may be a million filters in a
+// packet, so they are taken out one by one.
+func readFilters(kind byte, b []byte, v5 bool) (id uint16, subID uint32, filters iter.Seq[asked]) {
 	id, b = binary.BigEndian.Uint16(b), b[2:]
 	if v5 {
 		n, size := binary.Uvarint(b)
 		subID, b = readSubID(b[size:size+int(n)]), b[size+int(n):]
 	}
-	for len(b) > 0 {
-		filter, rest, _ := cutBytes(b)
-		a := asked{filter: string(filter)}
-		if b = rest; kind == typeSubscribe {
-			a.options, b = b[0], b[1:]
+	return id, subID, func(yield func(asked) bool) {
+		for rest := b; len(rest) > 0; {
+			var a asked
+			if a.filter, rest, _ = cutBytes(rest); kind == typeSubscribe {
+				a.options, rest = rest[0], rest[1:]
+			}
+			if !yield(a) {
+				return
+			}
 		}
-		filters = append(filters, a)
 	}
-	return id, subID, filters
 }
 
 // readSubID finds the subscription identifier among properties that were checked.

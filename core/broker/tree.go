@@ -6,8 +6,16 @@ import "strings"
 // safe for concurrent use.
 type tree[V any] struct {
 	root  node[V]
-	count int
+	count int // values
+	bytes int // that the tree takes, near enough for a bound, without what its values hold
 }
+
+// What parts of a tree take in memory, in bytes, as measured: most levels have one child,
+// and most ends one value, in a map of its own each.
+const (
+	levelCost = 272 // and the text of the level
+	endCost   = 400
+)
 
 type node[V any] struct {
 	children map[string]*node[V]
@@ -27,11 +35,13 @@ func (t *tree[V]) put(path, owner string, v V) (existed bool) {
 				n.children = map[string]*node[V]{}
 			}
 			n.children[strings.Clone(level)] = child
+			t.bytes += levelCost + len(level)
 		}
 		n = child
 	}
 	if n.values == nil {
 		n.values = make(map[string]V, 1)
+		t.bytes += endCost
 	}
 	_, existed = n.values[owner]
 	n.values[owner] = v
@@ -58,29 +68,36 @@ func (t *tree[V]) get(path, owner string) (v V, ok bool) {
 // remove takes out what an owner has under path, and the branches that it
 // leaves bare.
 func (t *tree[V]) remove(path, owner string) (existed bool) {
-	existed = t.root.remove(path, true, owner)
+	existed, freed := t.root.remove(path, true, owner)
 	if existed {
 		t.count--
+		t.bytes -= freed
 	}
 	return existed
 }
 
-func (n *node[V]) remove(path string, more bool, owner string) (existed bool) {
+func (n *node[V]) remove(path string, more bool, owner string) (existed bool, freed int) {
 	if !more {
 		_, existed = n.values[owner]
 		delete(n.values, owner)
-		return existed
+		if existed && len(n.values) == 0 {
+			n.values, freed = nil, endCost
+		}
+		return existed, freed
 	}
 	level, rest, more := strings.Cut(path, "/")
 	child := n.children[level]
 	if child == nil {
-		return false
+		return false, 0
 	}
-	existed = child.remove(rest, more, owner)
+	existed, freed = child.remove(rest, more, owner)
 	if len(child.values) == 0 && len(child.children) == 0 {
-		delete(n.children, level)
+		if delete(n.children, level); len(n.children) == 0 {
+			n.children = nil
+		}
+		freed += levelCost + len(level)
 	}
-	return existed
+	return existed, freed
 }
 
 // match yields what lies under every filter that matches the topic. A wildcard

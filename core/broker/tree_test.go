@@ -61,7 +61,21 @@ func grown(t *testing.T, lines string, check func(string) error) (*listed, []str
 	if len(l.in) == 0 && len(l.root.children) > 0 {
 		t.Errorf("an empty tree has branches: %v", l.root)
 	}
+	if want := l.root.weight(); l.bytes != want {
+		t.Errorf("the tree counts %d bytes, want %d", l.bytes, want)
+	}
 	return l, slices.Collect(maps.Keys(l.in))
+}
+
+// weight counts the bytes of a tree anew.
+func (n *node[V]) weight() (bytes int) {
+	if len(n.values) > 0 {
+		bytes = endCost
+	}
+	for level, child := range n.children {
+		bytes += levelCost + len(level) + child.weight()
+	}
+	return bytes
 }
 
 type listed struct {

@@ -202,15 +202,16 @@ func (c *conn) refill() {
 		s.pump(c, port.Delivery())
 	}
 	s.mu.Unlock()
+	c.feed(port)
 	port.Flush()
 }
 
-// room tells whether a QoS 1 or 2 message may go into the out buffer; when not,
-// the writer fetches it once the buffer is empty.
-func (c *conn) room() bool {
+// room tells whether a message that can wait may go into the out buffer, which has less
+// than most bytes then; when not, the writer fetches it once the buffer is empty.
+func (c *conn) room(most int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.out.size < highWater {
+	if c.out.size < most {
 		return true
 	}
 	c.blocked = true

@@ -74,15 +74,32 @@ malformed CONNECT of MQTT 5 by CONNACK with the code. A length that a client wri
 
 ## Bounds
 
-| what | bound | beyond it |
-|---|---|---|
-| packet from a client | 4 MiB, in CONNACK of MQTT 5; CONNECT 256 KiB | closed, 0x95; a CONNECT without an answer |
-| QoS 2 messages of a client that it has not released | 1,024, in CONNACK of MQTT 5 | closed, 0x93 |
-| topic aliases of a client | 32, in CONNACK | closed, 0x94 |
-| unacknowledged messages to a client | 256, or its receive maximum | the others wait |
-| levels of a topic or filter | 256 | closed with 0x90; SUBACK 0x8F or 0x80 |
-| filters of a session | 1,000 | SUBACK 0x97 or 0x80 |
-| SUBACK and UNSUBACK | the client's maximum packet size | closed, 0x95 |
+What is refused is counted in ` + "`greengate status`" + ` by the word in the last column.
+
+| what | bound | beyond it | counted as |
+|---|---|---|---|
+| packet from a client | 4 MiB, in CONNACK of MQTT 5; CONNECT 256 KiB | closed, 0x95; a CONNECT without an answer | packet-too-large; bad-connect |
+| user properties of a message | 16 KiB as they are in the packet: names, values, and 5 bytes for each | PUBACK or PUBREC 0x97, and the connection goes on; with QoS 0 the message is dropped | user-properties |
+| user properties of a CONNECT; of its will | 16 KiB each | CONNACK 0x97 | bad-connect |
+| QoS 2 messages of a client that it has not released | 1,024, in CONNACK of MQTT 5 | closed, 0x93 | receive-maximum |
+| topic aliases of a client | 32, in CONNACK | closed, 0x94 | topic-alias |
+| unacknowledged messages to a client | 256, or its receive maximum | the others wait | |
+| what waits for a client, or for its acknowledgement | 64 MiB in memory, 128 MiB for all clients; 100,000 messages not yet sent | dropped for that client | queue-full |
+| retained messages | 10,000, or 32 MiB in memory with the levels of their topics | delivered, not retained | retained-full |
+| levels of a topic or filter | 256 | closed with 0x90; SUBACK 0x8F or 0x80 | topic-invalid; filter-invalid |
+| filters of a session | 1,000, or 4 MiB in memory: about 300 bytes for each level, 600 for each filter, and its text twice | SUBACK 0x97 or 0x80 | filter-limit |
+| filters of all sessions | 64 MiB in memory | the same | filter-limit |
+| filters of one SUBSCRIBE | 1,000 | those after that: SUBACK 0x97 or 0x80 | filter-limit |
+| SUBACK and UNSUBACK | the client's maximum packet size | closed, 0x95 | packet-too-large |
+| answers that a client leaves unread | 256 KiB, for a minute | closed, 0x97 | answers-unread |
+
+A filter that no row can feed, where the group is strict, is refused with 0x87 or 0x80 (strict-subscribe), one of a shared subscription with
+0x9E or 0x80 (shared-subscription). A malformed packet (0x81) counts as malformed, one against the protocol (0x82) as protocol-error. Each
+is told in the log, once in ten minutes for each device; the end of a connection is told with its reason.
+
+Retained messages go to a new subscriber with QoS 0 as fast as it reads them, with higher QoS as all others do. One that has another message on
+its topic meanwhile is left out, since that one came. A filter that stands in a SUBSCRIBE more than once brings them once, by the options of the
+last; one that is subscribed again while they are under way brings them from the beginning.
 
 A publish that no row of the table allows is acknowledged and reaches nobody; MQTT 5 is told 0x87. A message for which a target has
 no room is refused with 0x97; MQTT 3.1.1 has no word for that, so the connection is closed and the client sends it again.

@@ -18,6 +18,10 @@ const (
 	acceptPauseMax = time.Second
 )
 
+// sendBuffer is how many bytes of answers the kernel keeps for a client that does not take
+// them. Left alone it keeps some MiB, of each connection, and we hear of it only then.
+const sendBuffer = 128 << 10
+
 // crowdedPause is between two looks for a newcomer that has had its time.
 const crowdedPause = 20 * time.Millisecond
 
@@ -128,17 +132,51 @@ func (s *Server) serve(ctx, hard context.Context, one *newcomer, roomy func() bo
 		go s.o.MQTT(conn)
 		return
 	}
-	asked := func() {
-		one.leave()
-		if one.shake == nil {
-			return
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer) // else it is as large as the kernel has it
+	}
+	var giveBack func() // nil before the first request
+	var thing string    // that has a share
+	defer func() {
+		if giveBack != nil {
+			giveBack()
 		}
-		if thing, err := s.o.Identities.Identify(conn.ConnectionState().PeerCertificates); err == nil {
-			one.shake.Known(thing)
+	}()
+	asked := func() error {
+		if giveBack == nil {
+			one.leave()
+			giveBack = func() {}
+			who, err := s.o.Identities.Identify(conn.ConnectionState().PeerCertificates)
+			if err != nil {
+				return nil // it is told so, and held no longer
+			}
+			one.shake.Known(who)
+			give, ok := s.shares.take(who, raw.RemoteAddr(), s.limits)
+			if !ok {
+				s.stats.refuse(refusal{thing: who, reason: reasonShare, remote: raw.RemoteAddr().String(), err: errShare})
+				return errShare
+			}
+			giveBack, thing = give, who
 		}
-		one.shake = nil
+		if thing != "" {
+			sleep(ctx, s.shares.pace(thing, time.Now()))
+		}
+		return nil
 	}
 	s.converse(ctx, hard, conn, asked, roomy)
+}
+
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // refuseHandshake records why there is no connection. Who speaks HTTP without

@@ -65,9 +65,9 @@ type badRequest struct {
 
 func (b *badRequest) Error() string { return b.message }
 
-// converse answers requests until one side has had enough, and calls asked when the
-// first has come. It closes conn.
-func (s *Server) converse(ctx, hard context.Context, conn *tls.Conn, asked func(), roomy func() bool) {
+// converse answers requests until one side has had enough. It calls asked when a request
+// has come; its error says why the connection has to go. It closes conn.
+func (s *Server) converse(ctx, hard context.Context, conn *tls.Conn, asked func() error, roomy func() bool) {
 	defer conn.Close()
 	defer context.AfterFunc(hard, func() { conn.NetConn().Close() })()
 	source := &tap{conn: conn}
@@ -90,12 +90,21 @@ func (s *Server) converse(ctx, hard context.Context, conn *tls.Conn, asked func(
 			s.lost(conn, err)
 			return
 		default:
-			asked()
-			c.answer(base, w, r)
+			if err := asked(); err != nil {
+				writeError(w, http.StatusTooManyRequests, err.Error())
+				w.closes = true
+			} else {
+				c.answer(base, w, r)
+			}
 		}
 		w.closes = w.closes || ctx.Err() != nil || !roomy()
 		conn.SetWriteDeadline(time.Now().Add(s.limits.write))
-		if _, err := conn.Write(w.encode(r.Method)); err != nil {
+		_, err = conn.Write(w.encode(r.Method))
+		w.sent()
+		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				s.stats.refuse(refusal{reason: reasonUnread, remote: conn.RemoteAddr().String(), err: err})
+			}
 			return
 		}
 		if w.closes {
@@ -109,8 +118,8 @@ func (s *Server) converse(ctx, hard context.Context, conn *tls.Conn, asked func(
 // or ctx ends. An error is a *badRequest when it deserves an answer; the request comes
 // with it as far as it could be read.
 func (c *conversation) read(ctx context.Context, wait time.Duration) (*http.Request, error) {
-	// The buffer may take that much of the body along with the head.
-	c.tap.left = c.s.limits.headSize + int64(c.in.Size())
+	// Some of it is in the buffer already.
+	c.tap.left = c.s.limits.headSize - int64(c.in.Buffered())
 	c.conn.SetReadDeadline(time.Now().Add(wait))
 	stop := context.AfterFunc(ctx, func() { c.conn.SetReadDeadline(longAgo) })
 	_, err := c.in.Peek(1)
@@ -153,7 +162,9 @@ func (c *conversation) answer(ctx context.Context, w *response, r *http.Request)
 		defer func() {
 			if p := recover(); p != nil {
 				c.s.log.Error("panic in an HTTP handler", "err", fmt.Sprint(p), "path", r.URL.Path, "stack", string(debug.Stack()))
+				sent := w.sent
 				*w = *newResponse()
+				w.sent = sent
 				writeError(w, http.StatusInternalServerError, "internal failure")
 				w.closes = true
 			}

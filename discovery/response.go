@@ -19,11 +19,15 @@ type response struct {
 	status int // 0: not set yet
 	body   bytes.Buffer
 	closes bool // the connection ends after this answer
+	sent   func()
 }
 
 func newResponse() *response {
-	return &response{header: http.Header{"X-Amzn-Requestid": {newRequestID()}}}
+	return &response{header: http.Header{"X-Amzn-Requestid": {newRequestID()}}, sent: func() {}}
 }
+
+// WhenSent has f called when the answer has been taken by the client, or never will be.
+func (w *response) WhenSent(f func()) { w.sent = f }
 
 // newRequestID returns a random UUID (RFC 9562, version 4): the SDKs of AWS
 // give their users the one of each answer, and ours is in the data plane's too.
@@ -85,6 +89,7 @@ func (w *response) encode(method string) []byte {
 	if bodyAllowed && method != http.MethodHead {
 		out.Write(w.body.Bytes())
 	}
+	w.body = bytes.Buffer{} // the client may take its time: one copy is enough
 	return out.Bytes()
 }
 
@@ -98,6 +103,7 @@ var errorTypes = map[int]string{
 	http.StatusForbidden:           "ForbiddenException",
 	http.StatusNotFound:            "ResourceNotFoundException",
 	http.StatusMethodNotAllowed:    "MethodNotAllowedException",
+	http.StatusTooManyRequests:     "ThrottlingException",
 	http.StatusInternalServerError: "InternalFailureException",
 }
 

@@ -50,7 +50,8 @@ type Options struct {
 
 	// Data serves every path that is not discovery's; nil answers them with
 	// 404. Its requests come from known things only (ThingFrom). What it writes
-	// is kept in memory and goes out when it returns.
+	// is kept in memory and goes out when it returns; its ResponseWriter has a
+	// method WhenSent(f func()), which has f called when that is over.
 	Data http.Handler
 
 	// Handshakes bounds what clients cost before they are known; optional.
@@ -73,6 +74,8 @@ type limits struct {
 	shutdown  time.Duration // for requests at work when Run's context ends
 	conns     int           // connections per listener that are not MQTT; more wait in the kernel's queue
 	newcomers int           // connections per address that have not sent their first request; more are closed
+	ofThing   int           // connections of one thing that have; the next is answered and closed
+	ofAddress int           // the same of one address with several things
 	crowded   time.Duration // for the first request, when others wait for a place
 	headSize  int64         // bytes of a request head
 }
@@ -86,6 +89,8 @@ var defaultLimits = limits{
 	shutdown:  5 * time.Second,
 	conns:     256,
 	newcomers: 64,
+	ofThing:   64,
+	ofAddress: 128,
 	crowded:   2 * time.Second,
 	headSize:  16 << 10,
 }
@@ -99,6 +104,7 @@ type Server struct {
 	announcer *announcer
 	stats     *tally
 	newcomers *newcomers
+	shares    *shares
 	log       *slog.Logger
 
 	mu        sync.Mutex // guards listeners
@@ -120,8 +126,9 @@ func New(o Options) (*Server, error) {
 	bounds := defaultLimits
 	if o.MaxConns > 0 {
 		bounds.conns = min(bounds.conns, o.MaxConns)
+		bounds.ofThing, bounds.ofAddress = max(2, bounds.conns/4), max(2, bounds.conns/2)
 	}
-	s := &Server{o: o, limits: bounds, tls: serverTLS(o.TLS), stats: newTally(log), newcomers: newNewcomers(), log: log}
+	s := &Server{o: o, limits: bounds, tls: serverTLS(o.TLS), stats: newTally(log), newcomers: newNewcomers(), shares: newShares(), log: log}
 	s.announcer = newAnnouncer(announcement{group: o.Group, core: o.CoreARN}, log)
 	s.Update(o.Config)
 	return s, nil

@@ -14,14 +14,16 @@ import (
 // Reasons of a refusal that are our own; those of an unknown certificate are
 // the Identifier's.
 const (
-	reasonTooMany     = "too-many-connects"   // its address has enough connections without a request
-	reasonTooOften    = "too-many-handshakes" // of its address, and they led to nothing
-	reasonHandshake   = "handshake"           // no TLS connection came about
-	reasonBadRequest  = "bad-request"         // no HTTP request came about
-	reasonCertificate = "certificate"         // unknown, and the Identifier says no more
-	reasonOtherThing  = "other-thing"         // the certificate of another thing
-	reasonUnknownPath = "unknown-path"        // neither discovery nor data
-	reasonMethod      = "wrong-method"        // not GET
+	reasonTooMany     = "too-many-connects"    // its address has enough connections without a request
+	reasonShare       = "too-many-connections" // of one thing, or of one address
+	reasonUnread      = "unread-answer"        // the client did not take it in time
+	reasonTooOften    = "too-many-handshakes"  // of its address, and they led to nothing
+	reasonHandshake   = "handshake"            // no TLS connection came about
+	reasonBadRequest  = "bad-request"          // no HTTP request came about
+	reasonCertificate = "certificate"          // unknown, and the Identifier says no more
+	reasonOtherThing  = "other-thing"          // the certificate of another thing
+	reasonUnknownPath = "unknown-path"         // neither discovery nor data
+	reasonMethod      = "wrong-method"         // not GET
 )
 
 // burst is the time after which the same refusal is told again.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"greengate/configs"
@@ -27,6 +28,7 @@ type uplink struct {
 	link  *cloud.Link
 	sync  *shadows.Reconciler
 	port  *router.Port // of what comes down; the goroutine that reads has it
+	ends  atomic.Bool  // nothing that comes down is taken any more
 
 	mu    sync.Mutex
 	cells map[string]*router.Cell // that count what waits in the spool, by the key of the row
@@ -90,11 +92,27 @@ func (u *uplink) linkOptions(c *configs.Config) cloud.Options {
 	}
 }
 
+// Run takes what comes from the cloud until ctx ends. It ends before those to whom it
+// goes: what comes then stays with the cloud, without its acknowledgement.
+func (u *uplink) Run(ctx context.Context) error {
+	<-ctx.Done()
+	u.ends.Store(true)
+	return nil
+}
+
 // receive sends a message of the cloud through the gate. It is acknowledged to
-// the cloud when it is safe here.
+// the cloud when it is safe here, and sent again by it when it is not.
 func (u *uplink) receive(p *cloud.Publish, ack func()) {
+	if u.ends.Load() {
+		return
+	}
 	if u.toSync(p) {
 		ack()
+		return
+	}
+	if userBytes(p.Properties) > maxUserProperties {
+		u.g.router.Note(router.Refused, "user-properties")
+		ack() // it would be the same another time
 		return
 	}
 	way, err := u.port.Route([]byte(p.Topic), message.CheckTopic)
@@ -113,7 +131,27 @@ func (u *uplink) receive(p *cloud.Publish, ack func()) {
 		ack()
 		return
 	}
-	receipt.Then(ack)
+	receipt.Then(func() {
+		if receipt.Failed() {
+			u.link.Redeliver()
+			return
+		}
+		ack()
+	})
+}
+
+// maxUserProperties bounds the user properties of a message of the cloud, in bytes of its
+// packet, as the broker does with those of devices. AWS has 8 KiB.
+const maxUserProperties = 16 << 10
+
+func userBytes(p *message.Properties) (n int) {
+	if p == nil {
+		return 0
+	}
+	for _, u := range p.User {
+		n += 5 + len(u.Name) + len(u.Value)
+	}
+	return n
 }
 
 // road is how the messages of one route wait for the cloud. It stands in the

@@ -133,12 +133,23 @@ func (c *call) fail(err error) {
 }
 
 // write answers with v, which must be a value that JSON can hold.
-func (c *call) write(status int, v any) {
+func (c *call) write(status int, v any) { c.send(status, encode(v)) }
+
+func encode(v any) []byte {
 	body, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // a fault in our own types
 	}
-	c.send(status, body)
+	return body
+}
+
+// show answers a request that has changed nothing, if there is room for such an answer.
+func (c *call) show(body []byte) error {
+	if err := c.place.hold(len(body)); err != nil {
+		return err
+	}
+	c.send(http.StatusOK, body)
+	return nil
 }
 
 func (c *call) send(status int, body []byte) {

@@ -12,31 +12,44 @@ import (
 // asked for a while.
 const maxIdleClients = 1024
 
+// clientShare is the part of the bytes of all answers that those to one client may have:
+// one of so many.
+const clientShare = 4
+
 // clients bounds what each source, and all together, may ask for. Safe for
 // concurrent use.
 type clients struct {
 	limits Limits
 	now    func() time.Time
 
-	mu   sync.Mutex // guards all below
-	all  map[message.Endpoint]*client
-	busy int // requests at work
+	mu    sync.Mutex // guards all below
+	all   map[message.Endpoint]*client
+	busy  int // requests at work
+	bytes int // of answers on their way
 }
 
 // client is one source: a bucket of requests that fills again with time, and
 // what is at work.
 type client struct {
-	left float64
-	last time.Time // when left was right
-	busy int
+	left  float64
+	last  time.Time // when left was right
+	busy  int
+	bytes int // of answers on their way
+}
+
+// place is what one request takes up until its answer has gone.
+type place struct {
+	of    *clients
+	c     *client
+	bytes int // of its answer
 }
 
 func newClients(l Limits, now func() time.Time) *clients {
 	return &clients{limits: l, now: now, all: map[message.Endpoint]*client{}}
 }
 
-// enter takes up a request that counts for cost; leave ends it.
-func (s *clients) enter(from message.Endpoint, cost int) (leave func(), err error) {
+// enter takes up a request that counts for cost.
+func (s *clients) enter(from message.Endpoint, cost int) (*place, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now, rate := s.now(), float64(s.limits.Rate)
@@ -54,18 +67,41 @@ func (s *clients) enter(from message.Endpoint, cost int) (leave func(), err erro
 	case c.busy >= s.limits.AtOnce:
 		return nil, throttled("more than %d requests at once", s.limits.AtOnce, true)
 	case s.busy >= s.limits.InAll:
-		return nil, &Error{Status: http.StatusServiceUnavailable, Type: "ServiceUnavailableException",
-			Message: "too many requests of all clients are at work", reason: reasonThrottled, closes: true}
+		return nil, crowded("too many requests of all clients are at work")
 	}
 	c.left -= float64(cost)
 	c.busy++
 	s.busy++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		c.busy--
-		s.busy--
-	}, nil
+	return &place{of: s, c: c}, nil
+}
+
+// leave ends the request.
+func (p *place) leave() {
+	s := p.of
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.c.busy--
+	s.busy--
+	p.c.bytes -= p.bytes
+	s.bytes -= p.bytes
+}
+
+// hold takes room for so many bytes of an answer. Who does not take its answers gets no
+// more of them before they have filled the memory.
+func (p *place) hold(bytes int) error {
+	s := p.of
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch one := s.limits.Answers / clientShare; {
+	case p.c.bytes+bytes > one:
+		return throttled("more than %d bytes of answers are on their way", one, true)
+	case s.bytes+bytes > s.limits.Answers:
+		return crowded("too many bytes of answers to all clients are on their way")
+	}
+	p.bytes += bytes
+	p.c.bytes += bytes
+	s.bytes += bytes
+	return nil
 }
 
 // forget drops the clients whose bucket is full again. The caller holds s.mu.
@@ -78,6 +114,10 @@ func (s *clients) forget(now time.Time) {
 			delete(s.all, from)
 		}
 	}
+}
+
+func crowded(message string) *Error {
+	return &Error{Status: http.StatusServiceUnavailable, Type: "ServiceUnavailableException", Message: message, reason: reasonThrottled, closes: true}
 }
 
 func throttled(format string, n int, closes bool) *Error {

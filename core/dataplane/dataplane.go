@@ -63,12 +63,13 @@ type Limits struct {
 	Rate    int           // requests of one source in a second (AWS: 100 publishes of a connection), and as many at once after a pause
 	AtOnce  int           // requests of one source at work
 	InAll   int           // requests of all sources at work
+	Answers int           // bytes of answers to all sources that are on their way; a quarter of them to one
 	Wait    time.Duration // for a publish or a change to be on disk
 }
 
 // DefaultLimits are AWS's where it has any.
 func DefaultLimits() Limits {
-	return Limits{Publish: 128 << 10, Shadow: 128 << 10, Rate: 100, AtOnce: 32, InAll: 128, Wait: 10 * time.Second}
+	return Limits{Publish: 128 << 10, Shadow: 128 << 10, Rate: 100, AtOnce: 32, InAll: 128, Answers: 16 << 20, Wait: 10 * time.Second}
 }
 
 func (l Limits) withDefaults() Limits {
@@ -83,6 +84,7 @@ func (l Limits) withDefaults() Limits {
 	or(&l.Rate, d.Rate)
 	or(&l.AtOnce, d.AtOnce)
 	or(&l.InAll, d.InAll)
+	or(&l.Answers, d.Answers)
 	if l.Wait == 0 {
 		l.Wait = d.Wait
 	}
@@ -118,7 +120,13 @@ type call struct {
 	from message.Endpoint
 	id   string // of the request, in every answer
 	arg  string // what the path names: a topic or a thing; "" when it names nothing
+
+	place *place // nil before it has one
 }
+
+// sender is a ResponseWriter that keeps the answer until all of it can go. It calls f
+// when it has gone, or can go no more.
+type sender interface{ WhenSent(f func()) }
 
 // Serve answers one request of from, whom the listener has recognised.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, from message.Endpoint) {
@@ -136,11 +144,16 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, from message.End
 // admit serves c if its source has not asked for too much; what is wrong with
 // the request counts there, too.
 func (h *Handler) admit(c *call, op *operation, wrong error) error {
-	leave, err := h.clients.enter(c.from, op.cost)
+	place, err := h.clients.enter(c.from, op.cost)
 	if err != nil {
 		return err
 	}
-	defer leave()
+	c.place = place
+	if w, ok := c.w.(sender); ok {
+		w.WhenSent(place.leave) // until then the answer is in our memory
+	} else {
+		defer place.leave()
+	}
 	if wrong != nil {
 		return wrong
 	}

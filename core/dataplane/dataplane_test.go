@@ -143,11 +143,11 @@ func TestRate(t *testing.T) {
 		}
 		for range maxIdleClients + 10 {
 			time.Sleep(time.Second)
-			leave, err := s.clients.enter(message.DeviceEndpoint(newID()), 1)
+			p, err := s.clients.enter(message.DeviceEndpoint(newID()), 1)
 			if err != nil {
 				t.Fatal(err)
 			}
-			leave()
+			p.leave()
 		}
 		if n := len(s.clients.all); n > maxIdleClients {
 			t.Errorf("%d clients are remembered", n)

@@ -3,7 +3,6 @@ package dataplane
 import (
 	"context"
 	_ "embed"
-	"net/http"
 )
 
 //go:embed openapi.json
@@ -11,6 +10,5 @@ var openAPI []byte
 
 // describe answers with the description of this API.
 func (c *call) describe(context.Context) error {
-	c.send(http.StatusOK, openAPI)
-	return nil
+	return c.show(openAPI)
 }

@@ -100,8 +100,19 @@ func readHeaders(h http.Header, p *message.Properties) error {
 		if err != nil {
 			return invalid("x-amz-mqtt5-user-properties is not the base64 of a JSON array of objects with strings")
 		}
+		if userBytes(p.User) > maxUser {
+			return invalid("x-amz-mqtt5-user-properties are more than %d bytes", maxUser)
+		}
 	}
 	return nil
+}
+
+// userBytes is what user properties take in an MQTT packet.
+func userBytes(list []message.UserProperty) (n int) {
+	for _, u := range list {
+		n += 5 + len(u.Name) + len(u.Value)
+	}
+	return n
 }
 
 // parseUser reads user properties: an array of objects with strings, such as

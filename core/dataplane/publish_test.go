@@ -100,6 +100,7 @@ func TestBadPublishes(t *testing.T) {
 		{"/topics/room%2Fx", user(`[{"a":{"b":"c"}}]`), "", 400},
 		{"/topics/room%2Fx", user(`[{"a":"\u0000"}]`), "", 400},
 		{"/topics/room%2Fx", user(strings.Repeat("[", 20000)), "", 400},
+		{"/topics/room%2Fx", user("[" + strings.Repeat(`{"":""},`, 3300) + "{}]"), "", 400},
 		{"/topics/room%2Fx", http.Header{"X-Amz-Mqtt5-Payload-Format-Indicator": {"UTF8_DATA"}}, "\xff", 400},
 		{"/topics/room%2Fx", nil, strings.Repeat("x", 128<<10+1), 413},
 	} {

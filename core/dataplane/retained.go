@@ -3,7 +3,6 @@ package dataplane
 import (
 	"context"
 	"encoding/base64"
-	"net/http"
 
 	"greengate/core/message"
 )
@@ -11,6 +10,12 @@ import (
 // maxRetainedPage is the most messages of a page, and how many there are when
 // nothing is said (AWS: ListRetainedMessages).
 const maxRetainedPage = 200
+
+// Bounds of AWS that topics and messages over MQTT do not have here.
+const (
+	maxPageTopics = 128 << 10 // bytes of the topics of a page
+	maxTokenTopic = 8 << 10   // bytes of the topic in a token, which is to travel in a URL
+)
 
 // The answers about retained messages. The names are AWS's; times are Unix
 // milliseconds.
@@ -57,15 +62,24 @@ func (c *call) listRetained(context.Context) error {
 	}
 	list := c.h.o.Retained.List(c.from, string(after), int(n)+1)
 	page := retainedPage{RetainedTopics: []retainedTopic{}}
-	if len(list) > int(n) {
-		list = list[:n]
-		page.NextToken = base64.RawURLEncoding.EncodeToString([]byte(list[n-1].Topic))
-	}
-	for _, k := range list {
+	for i, bytes := 0, 0; i < len(list); i++ {
+		k := list[i]
+		if bytes += len(k.Topic); i > 0 && (i == int(n) || bytes > maxPageTopics) {
+			page.NextToken = token(list[i-1].Topic)
+			break
+		}
 		page.RetainedTopics = append(page.RetainedTopics, retainedTopic{k.Topic, len(k.Payload), min(k.QoS, 1), k.modified()})
 	}
-	c.write(http.StatusOK, page)
-	return nil
+	return c.show(encode(page))
+}
+
+// token says that the next page begins after a topic. One that is too long for that is
+// cut, and all that begin like it are passed over.
+func token(topic string) string {
+	if len(topic) > maxTokenTopic {
+		topic = topic[:maxTokenTopic] + "\xff" // comes after all UTF-8
+	}
+	return base64.RawURLEncoding.EncodeToString([]byte(topic))
 }
 
 // getRetained is GetRetainedMessage.
@@ -81,6 +95,11 @@ func (c *call) getRetained(context.Context) error {
 	if p := k.Properties; p != nil && len(p.User) > 0 {
 		answer.UserProperties = userText(p.User)
 	}
-	c.write(http.StatusOK, answer)
-	return nil
+	if limit := c.h.o.Limits.Publish; len(k.Payload) > limit || len(answer.UserProperties) > maxText {
+		// AWS has no word for it: nothing larger is published there.
+		e := invalid("the message is larger than %d bytes, or its user properties than %d; subscribe to it over MQTT", limit, maxText)
+		e.reason = reasonTooLarge
+		return e
+	}
+	return c.show(encode(answer))
 }

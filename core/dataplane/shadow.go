@@ -26,8 +26,7 @@ func (c *call) getShadow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.send(http.StatusOK, document)
-	return nil
+	return c.show(document)
 }
 
 // updateShadow is UpdateThingShadow.
@@ -76,6 +75,5 @@ func (c *call) listShadows(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.send(http.StatusOK, page)
-	return nil
+	return c.show(page)
 }

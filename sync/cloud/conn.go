@@ -16,6 +16,9 @@ import (
 // errClosed: the cloud closed the connection in good order and gave no reason.
 var errClosed = errors.New("the cloud closed the connection without a word (does another client use this id, or does AWS not allow what was sent?)")
 
+// errRedeliver ends a connection for what Redeliver asks for.
+var errRedeliver = errors.New("a message of the cloud was not safe here: ask for it again")
+
 // conn is one connection, from its CONNECT to its end. Three goroutines belong
 // to it: one reads, one writes, one watches the time.
 type conn struct {

@@ -18,11 +18,12 @@ import (
 // that has a certificate (developer guide, "Device communication protocols").
 const alpnData = "x-amzn-http-ca"
 
-// Bounds of what Names reads.
+// Bounds of what Names reads: with them a cloud that makes up names makes us keep no more
+// than some hundred KiB for a thing.
 const (
-	pageSize      = 100       // names; the largest that AWS has
-	maxPages      = 100       // of a thing
-	maxDataAnswer = 256 << 10 // bytes of a page; 100 names need 8 KiB
+	pageSize      = 100      // names; the largest that AWS has
+	maxPages      = 25       // of a thing
+	maxDataAnswer = 32 << 10 // bytes of a page; 100 names need 8 KiB
 )
 
 // dataIdle is how long a connection to the data plane stays for the next
@@ -39,7 +40,7 @@ type DataError struct {
 func (e *DataError) Error() string {
 	text := fmt.Sprintf("the cloud answered %d", e.Status)
 	if e.Type != "" {
-		text += " " + e.Type
+		text += fmt.Sprintf(" %.100s", e.Type)
 	}
 	if e.Message != "" {
 		text += fmt.Sprintf(": %.200q", e.Message)
@@ -55,7 +56,7 @@ func (e *DataError) Error() string {
 // same way out, with the same trust: on port 8443 when MQTT has 8883, otherwise
 // on MQTT's own port by ALPN, as AWS has it on 443. Each call has the time of
 // Timing for each page, and keeps AWS's limit on the requests of a thing together
-// with what Send sends. A *DataError is the cloud's own answer. The connection
+// with what Send sends. More than 2,500 names are an error. A *DataError is the cloud's own answer. The connection
 // that MQTT has plays no part.
 func (l *Link) Names(ctx context.Context, thing string) ([]string, error) {
 	if err := message.CheckThing(thing); err != nil {
@@ -67,6 +68,9 @@ func (l *Link) Names(ctx context.Context, thing string) ([]string, error) {
 		page, err := l.namesPage(ctx, thing, token)
 		if err != nil {
 			return nil, fmt.Errorf("list the shadows of %s in the cloud: %w", thing, err)
+		}
+		if len(page.Results) > pageSize {
+			return nil, fmt.Errorf("list the shadows of %s in the cloud: %d names came where %d were asked for", thing, len(page.Results), pageSize)
 		}
 		names = append(names, page.Results...)
 		if token = page.NextToken; token == "" {

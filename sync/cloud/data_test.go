@@ -159,14 +159,15 @@ func TestNamesOfNoCloud(t *testing.T) {
 		clock  Clock
 		want   string
 	}{
-		"a page":             {portal, Clock{}, "read the answer"},
-		"an error of others": {"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\nno!\n", Clock{}, "the cloud answered 502"},
-		"a redirect":         {"HTTP/1.1 302 Found\r\nLocation: https://example.com/\r\nContent-Length: 0\r\n\r\n", Clock{}, "the cloud answered 302"},
-		"no HTTP":            {"hello\r\n\r\n", Clock{}, "malformed HTTP"},
-		"an end":             {"", Clock{}, "EOF"},
-		"no end":             {"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n{\"results\":[\"a\"],  \"nextToken\":\"again\"} ", Clock{}, "the list does not end"},
-		"too much":           {"HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", 300<<10), Clock{}, "read the answer"},
-		"an old certificate": {portal, Clock{Now: time.Now(), Floor: time.Now().AddDate(30, 0, 0)}, "is the clock right?"},
+		"a page":              {portal, Clock{}, "read the answer"},
+		"an error of others":  {"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\nno!\n", Clock{}, "the cloud answered 502"},
+		"a redirect":          {"HTTP/1.1 302 Found\r\nLocation: https://example.com/\r\nContent-Length: 0\r\n\r\n", Clock{}, "the cloud answered 302"},
+		"no HTTP":             {"hello\r\n\r\n", Clock{}, "malformed HTTP"},
+		"an end":              {"", Clock{}, "EOF"},
+		"no end":              {"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n{\"results\":[\"a\"],  \"nextToken\":\"again\"} ", Clock{}, "the list does not end"},
+		"more than asked for": {"HTTP/1.1 200 OK\r\nContent-Length: 417\r\n\r\n{\"results\":[" + strings.Repeat("\"a\",", 100) + "\"a\"]}", Clock{}, "101 names came where 100 were asked for"},
+		"too much":            {"HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", 300<<10), Clock{}, "read the answer"},
+		"an old certificate":  {portal, Clock{Now: time.Now(), Floor: time.Now().AddDate(30, 0, 0)}, "is the clock right?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t, func(p *peer) {

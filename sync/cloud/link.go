@@ -26,6 +26,7 @@ type Link struct {
 	hears         atomic.Bool          // answers to shadow requests are subscribed to
 	turn          chan struct{}        // held by the Send that is next to leave
 	refresh       chan struct{}        // level-triggered
+	redeliver     chan struct{}        // the same
 
 	// Run's own.
 	subscribed map[string]byte // what the session in the cloud has, with the QoS asked for
@@ -51,6 +52,7 @@ func New(o Options) (*Link, error) {
 		shaper:     newShaper(o.Rate),
 		turn:       make(chan struct{}, 1),
 		refresh:    make(chan struct{}, 1),
+		redeliver:  make(chan struct{}, 1),
 		subscribed: make(map[string]byte),
 		status:     Status{Since: time.Now(), KeepAlive: o.KeepAlive},
 		changed:    make(chan struct{}),
@@ -139,6 +141,7 @@ func (l *Link) use(ctx context.Context, c *conn) (connected time.Duration, err e
 // stay returns when the connection has ended, with the reason, or ends it with
 // ctx.
 func (l *Link) stay(ctx context.Context, c *conn) error {
+	var again <-chan time.Time
 	for {
 		select {
 		case <-c.dead:
@@ -146,6 +149,15 @@ func (l *Link) stay(ctx context.Context, c *conn) error {
 		case <-ctx.Done():
 			c.close(l.o.Timing.Linger)
 			return ctx.Err()
+		case <-l.redeliver:
+			if again == nil {
+				l.o.Log.Warn("A message of the cloud is not safe here; it will be asked for again", "after", l.o.Timing.Redeliver)
+				again = time.After(l.o.Timing.Redeliver)
+			}
+		case <-again:
+			c.leave(0, errRedeliver)
+			<-c.dead
+			return c.cause
 		case <-l.refresh:
 			l.suspects = suspects{}
 			if err := l.subscribe(ctx, c, false); err != nil {
@@ -187,6 +199,18 @@ func (l *Link) connect(ctx context.Context) (*conn, error) {
 func (l *Link) Refresh() {
 	select {
 	case l.refresh <- struct{}{}:
+	default:
+	}
+}
+
+// Redeliver has the cloud send again what it has no PUBACK for: a message that could not
+// be made safe here. MQTT has no other way for that than a new connection, which is made
+// after a while: what is wrong here will hardly be over at once, and until then all else
+// goes on. PUBACKs leave in order, so what came after such a message comes again too, and
+// the cloud waits when it has its receive maximum out.
+func (l *Link) Redeliver() {
+	select {
+	case l.redeliver <- struct{}{}:
 	default:
 	}
 }

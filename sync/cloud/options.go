@@ -48,7 +48,8 @@ type Options struct {
 	// that reads: the link reads on when it returns. p is Receive's to keep.
 	// ack, to be called once and by any goroutine, says that what the message
 	// led to is safe; only then, and in order, does its PUBACK leave. At 100
-	// without ack the cloud stops sending. Optional.
+	// without ack the cloud stops sending. What cannot be made safe is never
+	// acknowledged: see Redeliver. Optional.
 	Receive func(p *Publish, ack func())
 
 	// Clock judges the time; optional: the machine's clock is believed. See
@@ -133,6 +134,7 @@ type Timing struct {
 	Ack       time.Duration // a PUBACK while nothing moves: 60 s
 	Linger    time.Duration // for PUBACKs at the end of Run: 1 s
 	Stable    time.Duration // after which a connection was a success: 1 min
+	Redeliver time.Duration // from Redeliver to the new connection: 1 min
 
 	Retry Backoff // 1 s to 2 min
 	Quota Backoff // after the cloud had enough of us: 10 s to 10 min
@@ -154,6 +156,7 @@ func (t Timing) withDefaults() Timing {
 		Ack:       cmp.Or(t.Ack, time.Minute),
 		Linger:    cmp.Or(t.Linger, time.Second),
 		Stable:    cmp.Or(t.Stable, time.Minute),
+		Redeliver: cmp.Or(t.Redeliver, time.Minute),
 		Retry:     t.Retry.or(Backoff{time.Second, 2 * time.Minute}),
 		Quota:     t.Quota.or(Backoff{10 * time.Second, 10 * time.Minute}),
 		Taken:     t.Taken.or(Backoff{2 * time.Minute, 30 * time.Minute}),

@@ -92,7 +92,7 @@ func (l *Link) ask(ctx context.Context, c *conn, subs []Subscription) (refused [
 	}
 	ack, ok := answer.(suback)
 	if !ok || ack.id != controlID || len(ack.codes) != len(subs) {
-		return nil, fmt.Errorf("subscribe: the SUBACK of the cloud does not fit (%d filters, %+v)", len(subs), answer)
+		return nil, fmt.Errorf("subscribe: the SUBACK of the cloud does not fit (%d filters, %.100s)", len(subs), fmt.Sprintf("%+v", answer))
 	}
 	for i, s := range subs {
 		if ack.codes[i] < 0x80 {
@@ -115,7 +115,7 @@ func (l *Link) unsubscribe(ctx context.Context, c *conn, filters []string) error
 		return fmt.Errorf("unsubscribe from %q and others: %w", filters[0], err)
 	}
 	if ack, ok := answer.(unsuback); !ok || ack.id != controlID {
-		return fmt.Errorf("unsubscribe: the UNSUBACK of the cloud does not fit (%+v)", answer)
+		return fmt.Errorf("unsubscribe: the UNSUBACK of the cloud does not fit (%.100s)", fmt.Sprintf("%+v", answer))
 	}
 	for _, filter := range filters {
 		delete(l.subscribed, filter)

@@ -27,6 +27,7 @@ type item struct {
 	sealed box    // nil: it is in clear, or open
 	locked string // the id of the key that opens it, which is not there
 	counts int64  // what one in a box counts as
+	bytes  int64  // of the row: what it takes in memory
 
 	gone bool // it leaves the disk: do not send it again
 
@@ -131,7 +132,7 @@ func (s *Spool) routeByID(id int64) *route {
 	return r
 }
 
-// maxReadBytes bounds the payloads that one View reads.
+// maxReadBytes bounds the rows that one View reads.
 const maxReadBytes = 1 << 20
 
 // read reads the rows of a lane after one, in order.
@@ -149,7 +150,7 @@ func read(tx *sqlite.Tx, lane laneID, after int64, limit int) (items []*item, er
 		}
 		it := newItem(seq, lane, head, body)
 		items = append(items, it)
-		bytes += it.size()
+		bytes += it.bytes
 	}
 	return items, rows.Err()
 }

@@ -205,7 +205,7 @@ func (in *intake) take() []entry {
 	n, bytes := 0, int64(0)
 	most := min(maxTakenBytes, in.s.o.MaxSize/8) // it all stands in the WAL before it is in the file
 	for n < len(in.staged) && n < maxTaken && (n == 0 || bytes < most) {
-		bytes += in.staged[n].size
+		bytes += in.staged[n].weight()
 		in.staged[n].done = in.staged[n].sent()
 		n++
 	}
@@ -265,7 +265,7 @@ func (in *intake) settle(batch []entry) {
 	defer in.mu.Unlock()
 	in.count -= len(batch)
 	for i := range batch {
-		in.bytes -= batch[i].size
+		in.bytes -= batch[i].weight()
 	}
 	clear(batch)
 	if in.unused == nil && cap(batch) >= 64 && cap(batch) <= maxTaken {

@@ -116,6 +116,7 @@ func (c *choice) any() *flight {
 // take takes the first of a read-ahead that may go.
 func (c *choice) take(from *[]*item, q *queue) *flight {
 	u := c.u
+	full := filled(*from, u.s.o.Bounds.ReadAhead) // the others wait behind those that wait
 	for i := 0; i < len(*from); i++ {
 		it := (*from)[i]
 		if u.s.expired(it.seq, it.mono, it.wall, it.ttl, it.flags) {
@@ -136,7 +137,6 @@ func (c *choice) take(from *[]*item, q *queue) *flight {
 			*from = without(*from, i)
 			return &flight{items: []*item{it}}
 		}
-		full := len(*from) >= u.s.o.Bounds.ReadAhead // the others wait behind those that wait
 		items, due := u.batch((*from)[i:], full)
 		if due > 0 {
 			c.block(it)

@@ -14,7 +14,7 @@ type entry struct {
 	stream     int64  // the hash of its source and topic
 	want, lane laneID // by its route, and where its stream is
 	seq        int64
-	size       int64 // what it counts as: bytes of topic and payload
+	size       int64 // what it counts as in the statistics: bytes of topic and payload
 	timed      bool  // it has a time to live
 	stored     func(error)
 
@@ -79,6 +79,10 @@ func ttl(ofRoute time.Duration, expires time.Time) int64 {
 	return ms
 }
 
+// weight is what a message takes in memory, and about what on the disk: size with all that
+// the statistics leave out, the properties first of all.
+func (e *entry) weight() int64 { return int64(len(e.row.bytes)) }
+
 func (in *intake) put(e entry) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -86,7 +90,7 @@ func (in *intake) put(e entry) error {
 	switch {
 	case in.stopped:
 		return ErrStopped
-	case in.count >= b.Staged || in.bytes+e.size > b.StagedBytes && in.count > 0:
+	case in.count >= b.Staged || in.bytes+e.weight() > b.StagedBytes && in.count > 0:
 		in.s.stats.behind.Add(1)
 		return ErrBehind
 	}
@@ -97,7 +101,7 @@ func (in *intake) put(e entry) error {
 	}
 	in.staged = append(in.staged, e)
 	in.count++
-	in.bytes += e.size
+	in.bytes += e.weight()
 	in.s.at(pointStaged)
 	in.schedule()
 	if in.waiting {

@@ -33,6 +33,19 @@ func (q *queue) reset(committed int64) {
 	clear(q.live.sent)
 }
 
+// maxAheadBytes bounds the rows of a read-ahead: what comes on top is at most what one
+// View reads.
+const maxAheadBytes = 16 << 20
+
+// filled reports whether a read-ahead has so many messages, or bytes.
+func filled(items []*item, messages int) bool {
+	bytes := int64(0)
+	for _, it := range items {
+		bytes += it.bytes
+	}
+	return len(items) >= messages || bytes >= maxAheadBytes
+}
+
 // add takes a row that was read at the cursor.
 func (q *queue) add(it *item, held bool) bool {
 	q.cursor = it.seq
@@ -59,7 +72,7 @@ func (q *queue) wantsLive(committed int64, ahead int) bool {
 	case len(l.sent) > maxLiveStreams:
 		clear(l.sent)
 	}
-	return l.cursor < committed && len(l.items) <= ahead/8
+	return l.cursor < committed && !filled(l.items, ahead/8+1)
 }
 
 // addLive takes a row that was read at the cursor of the new ones.

@@ -128,7 +128,7 @@ func (h *head) size(body int) int64 { return int64(body - h.source - h.propertie
 // newItem makes of a row what is in hand. What is in a box is for keys.open.
 func newItem(seq int64, lane laneID, front, body []byte) *item {
 	h, sound := parseHead(front, len(body))
-	it := &item{seq: seq, lane: lane, prev: h.prev, mono: h.mono, wall: h.wall, ttl: h.ttl, flags: h.flags, routeID: h.route}
+	it := &item{seq: seq, lane: lane, prev: h.prev, mono: h.mono, wall: h.wall, ttl: h.ttl, flags: h.flags, routeID: h.route, bytes: int64(len(front) + len(body))}
 	it.damaged = !sound || binary.BigEndian.Uint32(front) != checksum(front, body)
 	if h.flags&flagSealed != 0 {
 		it.front, it.sealed, it.counts = front, body, h.size(len(body))

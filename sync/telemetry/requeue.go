@@ -204,7 +204,7 @@ func (in *intake) number(batch []entry) {
 	}
 	for i := range batch {
 		batch[i].seq = first + int64(i)
-		in.bytes += batch[i].size
+		in.bytes += batch[i].weight()
 	}
 	for i := range in.staged {
 		in.staged[i].seq += n

@@ -165,7 +165,7 @@ func (u *uploader) fillQueue(ctx context.Context, q *queue) error {
 	u.s.mu.Lock()
 	committed, live := u.s.committed[q.lane], u.s.live
 	u.s.mu.Unlock()
-	for more := len(q.items) <= ahead/2; more && q.cursor < committed; {
+	for more := !filled(q.items, ahead/2+1); more && q.cursor < committed; {
 		before, had := q.cursor, len(q.items)
 		if err := u.read(ctx, q, q.cursor, ahead-len(q.items), q.add); err != nil {
 			return err
@@ -204,11 +204,13 @@ func (u *uploader) read(ctx context.Context, q *queue, after int64, limit int, a
 	})
 }
 
-// give has an item leave. The caller holds s.mu.
+// give has an item leave. It is in hand until its row has left, which may take a while, so
+// what it says is let go of: quarantine reads the row. The caller holds s.mu.
 func (u *uploader) give(it *item, v Verdict, reason, cause string) {
 	it.gone = true
 	delete(u.cuts, it.seq)
 	l := leave{it.seq, it.lane, it.size(), cause, end{it.route, v, reason}}
+	it.payload, it.properties, it.front, it.sealed = nil, nil, nil, nil
 	if !u.s.intake.ended(it, l) {
 		u.s.leaving.add(l)
 	}

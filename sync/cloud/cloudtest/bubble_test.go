@@ -245,3 +245,29 @@ func TestReceiveMaximum311(t *testing.T) {
 		}
 	})
 }
+
+// What goes out beyond the rate waits, or is lost, as the reading has it.
+func TestExcessOfOtherReading(t *testing.T) {
+	for discarded, want := range map[bool]int{false: 150, true: 100} {
+		t.Run(fmt.Sprintf("discarded %v", discarded), func(t *testing.T) {
+			inBubble(t, cloudtest.Options{Readings: cloudtest.Readings{ExcessDiscarded: discarded}}, func(t *testing.T, c *bubble) {
+				w, _ := c.wire(connect4)
+				w.send([]byte{0x82, 6, 0, 1, 0, 1, '#', 1})
+				w.packet()
+				for range 150 {
+					if err := c.Publish("t", []byte("x"), 1, false); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for range want {
+					first, body := w.packet()
+					if first>>4 != 3 {
+						t.Fatalf("packet %#x", first)
+					}
+					w.send([]byte{0x40, 2, body[3], body[4]})
+				}
+				w.quiet(5 * time.Second)
+			})
+		})
+	}
+}

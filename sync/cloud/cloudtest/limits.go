@@ -19,7 +19,7 @@ type Limits struct {
 	// PublishRate is how many publishes a second one connection may make and
 	// get, in and out together: 100. What comes in beyond it is discarded
 	// (MQTT 5, QoS 1: PUBACK 0x97); what goes out beyond it is discarded with
-	// QoS 0 and waits with QoS 1.
+	// QoS 0 and waits with QoS 1 (or not, see Readings.ExcessDiscarded).
 	PublishRate int
 	Throughput  int // bytes a second of a connection and direction; excess is delayed: 512 KiB
 	UnackedIn   int // QoS 1 publishes taken from a client and not yet acknowledged (Receive Maximum): 100

@@ -28,6 +28,9 @@ type Readings struct {
 	// SizePerSection: the limit on the document holds for desired and reported
 	// each, not for their sum.
 	SizePerSection bool
+	// ExcessDiscarded: what goes out beyond the rate of a connection is lost with QoS 1
+	// too; otherwise it waits.
+	ExcessDiscarded bool
 	// NamedAs404: the message of a 404 for a named shadow says thing~shadow,
 	// not the shadow's name.
 	NamedAs404 bool

@@ -219,7 +219,7 @@ func (b *broker) nextDelivery(s *session, now time.Time) (d *delivery, wait time
 			return nil, 0 // a PUBACK opens it
 		}
 		if w := s.conn.rate.take(now, b.limits.PublishRate); w > 0 {
-			if d.qos > 0 {
+			if d.qos > 0 && !b.o.Readings.ExcessDiscarded {
 				return nil, w
 			}
 			*from = (*from)[1:]

@@ -112,13 +112,22 @@ func (r *Reconciler) relink(ctx context.Context) {
 		r.schedule.release(e)
 		e.live = false
 		e.ask, e.notBefore, e.attempts = true, time.Time{}, 0
+		e.unhold()
 		e.pardon()
 		if e.place == ready && e.reply == nil {
 			r.schedule.rest(e) // the answer will say all that a look could
 		}
 		r.advance(e)
 	}
+	r.mu.Unlock()
+	r.askAll(ctx)
+}
+
+// askAll has the cloud asked about every shadow.
+func (r *Reconciler) askAll(ctx context.Context) {
+	r.mu.Lock()
 	things := r.things
+	r.traffic.crowded = time.Time{}
 	r.mu.Unlock()
 	r.failed(ctx, r.each(ctx, "", r.question))
 	for thing := range things {

@@ -30,11 +30,14 @@
 // is deleted there too. One that has changed there survives as it is, and is made
 // again where it was deleted: nobody has seen what would be lost. A local
 // deletion counts when it was seen as one (a row that a damaged disk lost is no
-// deletion). No clock decides anything.
+// deletion). No clock decides anything; that the cloud has set a leaf anew, to what it
+// was, is seen by its time (bases.restored).
 //
 // With direction up the cloud is made equal to the gateway, with down the gateway
-// to the cloud, deletions included. A document that only the side has which does
-// not lead stays where it is, unless the other had it and deleted it meanwhile.
+// to the cloud, deletions included; but what is reported here stays until the cloud
+// changes the leaf, since a device that obeys reports, and would again. A document
+// that only the side has which does not lead stays where it is, unless the other had
+// it and deleted it meanwhile.
 //
 // # The exchange
 //
@@ -43,7 +46,9 @@
 // version of the cloud's document, so that nothing is overwritten unseen; its
 // answer is stored by a second transaction. A 409, a gap between notifications or
 // an unknown outcome leads back to asking. A notification of the very next
-// version is merged without asking. One exchange is under way for each shadow.
+// version is merged without asking. One exchange is under way for each shadow. What
+// is never told, or cannot be read, is found by asking (audit.go). What is refused or
+// put back again and again is so ever more slowly (patience.go).
 //
 // A document that the cloud lacks is made empty first, without a version, which
 // can harm nobody, and then written to with its version: see plan. A deletion

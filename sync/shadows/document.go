@@ -82,6 +82,15 @@ func newLocal(d *localshadow.Document) (l local, err error) {
 	return l, err
 }
 
+// mark names what is here: its version, of a deletion with a minus before it, since
+// that keeps the version that it deleted.
+func (l *local) mark() int64 {
+	if l.exists {
+		return l.version
+	}
+	return -l.version
+}
+
 // difference returns the value of `state` in a request that makes to out of from,
 // or nil when they are equal. Nulls are explicit, {} is a value, arrays are whole.
 func difference(from, to document) *node {

@@ -37,12 +37,17 @@ type entry struct {
 	reply *reply // to the last request, for the next turn
 
 	request *request  // queued, flying, or planned
+	planned time.Time // when the first plan was made that has not left
 	unsent  *document // that did certainly not arrive: a turn has to know
 	erasing bool      // a deletion may have arrived
 
 	gapUntil  time.Time // when to ask, if notes has a gap until then
 	notBefore time.Time // after a failure
 	attempts  int       // that failed in a row
+	lookAt    time.Time // when look counts, see patience.go
+	newsAt    time.Time // when news counts
+	vain      int       // waits of these two that followed each other
+	logged    string    // the last refusal that was logged
 	why       string    // of the last failure
 	barred    string    // why the cloud may not be asked; the next change asks again, but see suspicion
 	suspicion

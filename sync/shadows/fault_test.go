@@ -232,3 +232,41 @@ func TestChangeWhileOutcomeUnknown(t *testing.T) {
 		}
 	}
 }
+
+// What somebody in the cloud puts back, after he has seen a change of which the gateway
+// had no answer, stays put back.
+func TestPutBackAfterALostAnswer(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		t.Run(fmt.Sprintf("answer lost %v", lost), func(t *testing.T) {
+			inSite(t, cloudtest.Options{}, manyThings(1), func(s *site) {
+				s.change("cloud", "T0", "", `{"desired":{"p":"off"}}`)
+				s.rests(time.Minute)
+				if lost {
+					s.cloud.Change(func(f *cloudtest.Faults) { f.ShadowAnswerLost = 1 })
+				}
+				s.change("local", "T0", "", `{"desired":{"p":"on"}}`)
+				s.within(time.Second, "it arrives", func() bool { return s.equal("T0", "") })
+				s.away()
+				<-time.After(time.Minute)
+				s.change("cloud", "T0", "", `{"desired":{"p":"off"}}`)
+				s.back()
+				s.rests(time.Minute)
+				s.became("T0", exchange{want: `{"desired":{"p":"off"}}`})
+			})
+		})
+	}
+}
+
+// A change from one half of a surrogate pair to another is a change, and goes up.
+func TestHalfOfASurrogatePairGoesUp(t *testing.T) {
+	inSite(t, cloudtest.Options{}, manyThings(1), func(s *site) {
+		s.change("local", "T0", "", `{"reported":{"v":"\ud800"}}`)
+		s.rests(time.Minute)
+		_, before := s.cloudHas("T0", "")
+		s.change("local", "T0", "", `{"reported":{"v":"\ud802"}}`)
+		s.rests(time.Minute)
+		if _, now := s.cloudHas("T0", ""); now != before+1 { // the cloud in the test has one character for both
+			t.Errorf("version %d in the cloud, was %d", now, before)
+		}
+	})
+}

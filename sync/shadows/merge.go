@@ -42,7 +42,29 @@ func (b bases) get(key string, hint int) bases {
 // has tells whether the value of the cloud is one that it got from here or that
 // both had.
 func (b bases) has(cloud *node) bool {
-	return equal(cloud, b.last) || slices.ContainsFunc(b.sent, func(s *node) bool { return equal(cloud, s) })
+	if equal(cloud, b.last) {
+		return !b.restored(cloud)
+	}
+	return slices.ContainsFunc(b.sent, func(s *node) bool { return equal(cloud, s) })
+}
+
+// restored tells whether somebody has put a leaf back to what both had, after another
+// value had arrived from here: the cloud has set it anew. The time of the leaf, which
+// is compared with no clock but only with the one it had, tells that.
+func (b bases) restored(cloud *node) bool {
+	if !slices.ContainsFunc(b.sent, func(s *node) bool { return !equal(s, b.last) }) {
+		return false
+	}
+	if cloud.isObject() && len(cloud.members) > 0 {
+		for i, m := range cloud.members {
+			if b.get(m.key, i).restored(m.value) {
+				return true
+			}
+		}
+		return false
+	}
+	anew := cloud != nil && cloud.time != 0 && b.last.time != 0 && cloud.time != b.last.time
+	return anew && !slices.ContainsFunc(b.sent, func(s *node) bool { return equal(s, cloud) && s.time == cloud.time })
 }
 
 // merger merges one section by the rules of the package comment.
@@ -89,7 +111,9 @@ func (m *merger) value(b bases, l, c *node) *node {
 		return l
 	// The cloud before the gateway: when the gateway has gone back to what both
 	// had while its change was under way, that is a change too.
-	case m.direction != Down && b.has(c):
+	// What is reported here stays here when nothing goes up: the device would report it
+	// again at once.
+	case (m.direction != Down || m.section == reported) && b.has(c):
 		return l
 	case m.direction != Up && equal(l, b.last):
 		return c

@@ -78,7 +78,8 @@ func TestMerge(t *testing.T) {
 		}
 		up, _ := mergeDocuments(Up, both(c.base), nil, both(c.local), both(c.cloud))
 		down, _ := mergeDocuments(Down, both(c.base), nil, both(c.local), both(c.cloud))
-		if !up.equal(both(c.local)) || !down.equal(both(c.cloud)) {
+		// What is reported stays here until the cloud changes the leaf, and then it wins.
+		if !up.equal(both(c.local)) || !equal(down.desired, both(c.cloud).desired) || !equal(down.reported, both(c.desired).reported) {
 			t.Errorf("%s: up %s, down %s", c.name, up.state().json(), down.state().json())
 		}
 	}
@@ -97,6 +98,35 @@ func TestMergeKnowsWhatWasSent(t *testing.T) {
 		got, _ := mergeDocuments(Both, last, []document{sent}, mustDocument(t, c.local), mustDocument(t, c.cloud))
 		if !got.equal(mustDocument(t, c.want)) {
 			t.Errorf("local %s, cloud %s: %s, want %s", c.local, c.cloud, got.state().json(), c.want)
+		}
+	}
+}
+
+// A value that the cloud had before, and that has another time there, was put back by
+// somebody who had seen ours: it is no old one.
+func TestMergeKnowsWhatWasPutBack(t *testing.T) {
+	at := func(time string, state string) document {
+		n := mustParse(t, state)
+		return newDocument(n.stamped(mustParse(t, `{"desired":{"a":{"timestamp":`+time+`},"o":{"x":{"timestamp":`+time+`}}}}`)))
+	}
+	const off, on, other = `{"desired":{"a":0,"o":{"x":0}}}`, `{"desired":{"a":1,"o":{"x":0}}}`, `{"desired":{"a":0,"o":{"x":1}}}`
+	for _, c := range []struct {
+		name        string
+		sent, local string
+		cloud       document
+		want        string
+		conflicts   int
+	}{
+		{"put back", on, on, at("200", off), off, 1},
+		{"put back, deep", other, other, at("200", off), off, 1},
+		{"put back, and another value here since", on, `{"desired":{"a":2,"o":{"x":0}}}`, at("200", off), off, 1},
+		{"never arrived", on, on, at("100", off), on, 0},
+		{"its time is not known", on, on, mustDocument(t, off), on, 0},
+		{"set to the same, which was never another", other, `{"desired":{"a":1,"o":{"x":0}}}`, at("100", off), on, 0},
+	} {
+		got, conflicts := mergeDocuments(Both, at("100", off), []document{mustDocument(t, c.sent)}, mustDocument(t, c.local), c.cloud)
+		if !got.equal(mustDocument(t, c.want)) || len(conflicts) != c.conflicts {
+			t.Errorf("%s: %s, want %s; %d conflicts", c.name, got.state().json(), c.want, len(conflicts))
 		}
 	}
 }

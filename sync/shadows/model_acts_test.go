@@ -70,7 +70,7 @@ func (s *site) inStep() bool {
 		return false
 	}
 	err := s.rec.Status(context.Background(), "", func(x shadows.State) bool {
-		ok = x.State == shadows.InStep || x.Direction == shadows.Down && x.State == shadows.Behind
+		ok = x.State == shadows.InStep
 		return ok
 	})
 	return ok && err == nil && s.link.Connected()

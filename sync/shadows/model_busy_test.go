@@ -1,6 +1,8 @@
 package shadows_test
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"greengate/sync/cloud/cloudtest"
@@ -12,7 +14,7 @@ import (
 // somebody.
 func (p *player) busy() {
 	p.noteAll("busy")
-	p.lost = false
+	p.lost = p.discards
 	p.tape.take()
 	writes, operations := p.writes.Load(), int64(0)
 	for range 20 + p.rng.IntN(60) {
@@ -70,9 +72,42 @@ func (p *player) explain(k key) {
 	case shadows.Up:
 		p.explainOneWay(k, lastOf(x.local, x.base), local, cloud)
 	case shadows.Down:
-		p.explainOneWay(k, lastOf(x.cloud, x.base), cloud, local)
+		p.explainOneWay(k, lastOf(x.cloud, x.base), cloud, withReported(local, cloud))
+		if cloud != nil {
+			p.explainReported(k, local, cloud)
+		}
 	}
 	p.settled(k, local, cloud)
+}
+
+// withReported is a state with what is reported in another one.
+func withReported(s, other state) state {
+	if s == nil || other == nil {
+		return s
+	}
+	out := maps.Clone(s)
+	delete(out, "reported")
+	if r := other["reported"]; r != nil {
+		out["reported"] = r
+	}
+	return out
+}
+
+// explainReported wants what is reported here, with direction down, as it was written
+// last on either side; where the cloud wrote what it had, it may have stayed.
+func (p *player) explainReported(k key, local, cloud state) {
+	x := p.tracks[k]
+	here, there := write{touched: map[string]bool{}, after: x.here}, x.cloud
+	for path := range x.here.leaves() {
+		here.touched[path] = same(cloud.at(path), x.base.at(path))
+	}
+	maps.DeleteFunc(here.touched, func(_ string, stayed bool) bool { return !stayed })
+	if slices.ContainsFunc(x.local, func(w write) bool { return w.after == nil }) { // and it was made again as it was there
+		there = append([]write{{after: x.base}}, there...)
+	}
+	if path := unexplained(withReported(state{}, x.here), withReported(state{}, local), append([]write{here}, x.local...), there); path != "" {
+		p.failed(k, "here %v became %v: %s", x.here, local, path)
+	}
 }
 
 // explainOneWay wants the leading side as it was written there last, and the other

@@ -40,8 +40,9 @@ type site struct {
 	limits  cloud.Limits
 	rate    cloud.Rate
 	pace    shadows.Rate
-	blocks  bool     // a fault that blocks what it meets until something changes
-	version int      // of MQTT; 0: 5
+	blocks  bool // a fault that blocks what it meets until something changes
+	version int  // of MQTT; 0: 5
+	log     *slog.Logger
 	pardon  []string // rules whose breaches the test itself makes
 
 	folder string // of the database
@@ -194,7 +195,7 @@ func (s *site) boot() {
 		s.Fatal(err)
 	}
 	g.rec, err = shadows.New(shadows.Options{
-		Shadows: g.local, DB: g.db, Link: &uplink{s, g}, Rate: s.pace, Now: s.now,
+		Shadows: g.local, DB: g.db, Link: &uplink{s, g}, Rate: s.pace, Now: s.now, Log: s.log,
 		Things: func() map[string]shadows.Direction { return maps.Clone(s.things) },
 	})
 	if err != nil {

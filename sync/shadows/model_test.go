@@ -133,6 +133,17 @@ func merge(base, local, cloud state) (merged state, clashes []clash) {
 	return merged, clashes
 }
 
+// mergeDown is what comes of a local document that gives way to that of the cloud:
+// what is reported here stays, where the cloud has not changed it.
+func mergeDown(base, local, cloud state) state {
+	if local == nil || cloud == nil {
+		return cloud
+	}
+	asDesired := func(s state) state { return state{"desired": s["reported"]} } // in which the cloud wins
+	merged, _ := merge(asDesired(base), asDesired(local), asDesired(cloud))
+	return withReported(cloud, state{"reported": merged["desired"]})
+}
+
 func merge3(section, path string, base, local, cloud any, clashes *[]clash) any {
 	if same(local, cloud) || same(base, cloud) {
 		return local

@@ -18,53 +18,56 @@ func (r *Reconciler) Receive(topic string, payload []byte) (taken bool) {
 		return false
 	}
 	r.mu.Lock()
-	_, ours := r.things[k.thing]
-	ours = ours && r.running
+	_, synced := r.things[k.thing]
+	synced = synced && r.running
 	r.mu.Unlock()
-	if !ours {
+	if !synced {
 		return true
 	}
-	var a answer
-	err := json.Unmarshal(payload, &a)
-	if err == nil && k.name != "" {
-		err = localshadow.CheckName(k.name) // of another there is nothing here, and nothing to ask
-	}
-	if err != nil {
-		r.garbage(k, err)
-		return true
-	}
-	var state *node
-	if accepted && (op == opUpdate || op == opGet && strings.HasPrefix(a.Token, r.prefix)) {
-		var err error
-		if state, err = a.tree(); err != nil {
-			r.garbage(k, err)
+	if k.name != "" {
+		if err := localshadow.CheckName(k.name); err != nil {
+			r.garbage(k, false, err) // of another there is nothing here, and nothing to ask
 			return true
 		}
+	}
+	var a answer
+	var state *node
+	err := json.Unmarshal(payload, &a)
+	ours := strings.HasPrefix(a.Token, r.prefix)
+	if err == nil && accepted && (op == opUpdate || op == opGet && ours) {
+		state, err = a.tree()
+	}
+	if err != nil {
+		r.garbage(k, accepted && op != opGet, err)
+		return true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.schedule.entries[k]
 	own := e != nil && e.place == flying && e.request.op == op &&
 		(e.request.token == a.Token || !accepted && a.Token == "" && op == opGet && a.Code == 404)
+	r.passed(!ours && accepted && op != opGet)
 	switch {
 	case own && accepted:
 		r.accepted(e, &a, state)
 	case own:
 		r.rejected(e, &a)
 	case accepted && op != opGet:
-		r.notified(k, note{
-			version: a.Version, deleted: op == opDelete, state: state,
-			ours: op == opUpdate && strings.HasPrefix(a.Token, r.prefix),
-		})
+		r.notified(k, note{version: a.Version, deleted: op == opDelete, state: state, ours: op == opUpdate && ours})
 	}
 	return true
 }
 
 // garbage notes a message that cannot be read. If it was an answer, its time runs
-// out; if it was a notification, the next one shows a gap.
-func (r *Reconciler) garbage(k key, err error) {
+// out; if it may tell a change, the cloud is asked what it is.
+func (r *Reconciler) garbage(k key, tells bool, err error) {
 	r.mu.Lock()
 	r.figures.garbage++
+	if tells && !r.full(k) {
+		e := r.schedule.entry(k)
+		e.ask = true
+		r.advance(e)
+	}
 	r.mu.Unlock()
 	r.o.Log.Warn("Could not read a message of the shadow service", "thing", k.thing, "shadow", k.name, "err", err)
 }
@@ -132,7 +135,7 @@ func known(code int) int {
 // said so is here, there is nothing to ask.
 func (r *Reconciler) contested(e *entry) {
 	e.forgo()
-	e.look = false
+	e.look = len(e.notes) > 0
 	e.attempts++
 	if e.attempts > 3 {
 		r.fail(e, "others change it all the time")
@@ -148,10 +151,15 @@ func (r *Reconciler) contested(e *entry) {
 // takes some 500 bytes. The next connection asks for those that really are.
 const maxEntries = 100_000
 
+// full tells whether there is no place for another shadow to be kept in mind.
+func (r *Reconciler) full(k key) bool {
+	return r.schedule.entries[k] == nil && len(r.schedule.entries) >= maxEntries
+}
+
 // notified takes what somebody else has done, or we ourselves when we had given
 // it up.
 func (r *Reconciler) notified(k key, n note) {
-	if r.schedule.entries[k] == nil && len(r.schedule.entries) >= maxEntries {
+	if r.full(k) {
 		r.figures.garbage++
 		return
 	}

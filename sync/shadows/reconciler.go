@@ -35,9 +35,10 @@ type Reconciler struct {
 	schedule schedule
 	mute     time.Time // until then nothing is sent, see suspects.go
 	streak   struct {
-		ends   int  // of connections in a row, each for a request that went alone
-		writes bool // the last one for a write; that gets pass says nothing then
+		keys   map[key]struct{} // shadows that were left alone, since the cloud took something
+		writes bool             // the last one for a write; that gets pass says nothing then
 	}
+	traffic traffic
 	figures figures
 }
 
@@ -52,14 +53,16 @@ func New(o Options) (*Reconciler, error) {
 	}
 	level := func() chan struct{} { return make(chan struct{}, 1) }
 	sends := level()
-	return &Reconciler{
+	r := &Reconciler{
 		o: o,
 		// Another process has others, so that answers to it are not taken for ours.
 		prefix: "gg-" + strconv.FormatUint(rand.Uint64(), 36) + "-",
 		turns:  level(), sends: sends, refresh: level(), listing: level(),
 		schedule: schedule{rate: o.Rate, sends: sends, entries: make(map[key]*entry), paces: make(map[string]*pace)},
 		figures:  figures{totals: make(map[string]totals), rejected: make(map[int]uint64), names: make(map[string]string)},
-	}, nil
+	}
+	r.streak.keys = make(map[key]struct{})
+	return r, nil
 }
 
 // trigger wakes who waits for c.
@@ -113,11 +116,14 @@ func (r *Reconciler) begin(ctx context.Context) error {
 
 // changed is told of every change of a local shadow.
 func (r *Reconciler) changed(c localshadow.Change) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c.Deleted {
+		r.room(c.Thing)
+	}
 	if c.Source == source {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if _, ok := r.things[c.Thing]; !ok || !r.running {
 		return
 	}
@@ -129,10 +135,20 @@ func (r *Reconciler) changed(c localshadow.Change) {
 	r.advance(e)
 }
 
+// room: a thing has a shadow less, so that the gateway may take one that it refused.
+func (r *Reconciler) room(thing string) {
+	for _, e := range r.schedule.entries {
+		if e.thing == thing && e.barred != "" {
+			e.pardon()
+			r.advance(e)
+		}
+	}
+}
+
 // withdraw takes a request back that was not sent yet: there is news, and it
 // would be refused or out of date.
 func (r *Reconciler) withdraw(e *entry) {
-	if e.place == queued && e.request.op != opGet {
+	if e.place == queued && e.request.op != opGet && !e.overdue(time.Now()) {
 		r.schedule.rest(e)
 		e.forgo()
 	}
@@ -145,15 +161,15 @@ func (r *Reconciler) Refresh() { trigger(r.refresh) }
 func (r *Reconciler) pump(ctx context.Context) {
 	changed := r.o.Link.Changed()
 	r.relink(ctx)
+	var audit audit
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		wait := r.step()
-		if wait >= 0 {
-			timer.Reset(wait)
-		} else {
-			timer.Stop()
+		if idle := audit.look(ctx, r); wait < 0 || idle < wait {
+			wait = idle
 		}
+		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
 			return
@@ -235,15 +251,15 @@ func (r *Reconciler) advance(e *entry) {
 			e.ask, asks = true, e.barred == ""
 		}
 	}
-	wait := e.gapUntil
-	switch {
+	look, news, wait := e.look && !e.lookAt.After(now), e.news && !e.newsAt.After(now), e.gapUntil
+	switch held := e.heldUntil(now); {
 	case e.notBefore.After(now) && (e.reply == nil || e.reply.kind == erased):
 		s.release(e)
 		s.at(e, e.notBefore)
 	case e.reply != nil && (e.reply.kind != erased || wait.IsZero() || e.told()):
 		s.put(e, ready, &s.ready)
 		trigger(r.turns)
-	case e.reply == nil && (e.news || e.look && !(asks && r.online)):
+	case e.reply == nil && (news || look && !(asks && r.online)) && !e.overdue(now):
 		s.put(e, ready, &s.ready)
 		trigger(r.turns)
 	case e.reply == nil && r.online && (e.request != nil || asks):
@@ -257,9 +273,17 @@ func (r *Reconciler) advance(e *entry) {
 		trigger(r.turns)
 	case e.ask || e.reply != nil:
 		s.release(e)
-		if banned {
+		switch {
+		case banned:
 			s.at(e, e.until)
+		case !held.IsZero():
+			s.at(e, held)
 		}
+	case !held.IsZero():
+		s.release(e)
+		s.at(e, held)
+	case e.blocked: // what was said of it is remembered
+		s.release(e)
 	default:
 		s.drop(e)
 	}

@@ -48,6 +48,10 @@ func (r *Reconciler) nextRequest() (*entry, *request, time.Duration) {
 		return nil, nil, wait
 	}
 	r.requests++
+	r.passed(false)
+	if e.request.op != opGet {
+		e.planned = time.Time{}
+	}
 	e.request.token = r.prefix + strconv.FormatUint(r.requests, 36)
 	e.request.at, e.request.seen, e.request.alone = now, e.seen, r.schedule.alone == e
 	switch e.request.op {
@@ -157,9 +161,14 @@ func (r *Reconciler) unanswered(e *entry) {
 }
 
 // refuse ends a request that the cloud will never take. A write becomes a blocked
-// state in the table; a question waits for the next change.
+// state in the table; a question waits for the next change. The reason is logged
+// once, however many changes there are.
 func (r *Reconciler) refuse(e *entry, why string) {
-	r.o.Log.Error("The cloud refuses a shadow", "thing", e.thing, "shadow", e.name, "op", e.request.op, "err", why)
+	if e.logged != why {
+		e.logged = why
+		r.o.Log.Error("The cloud refuses a shadow", "thing", e.thing, "shadow", e.name, "op", e.request.op, "err", why)
+	}
+	r.hold(e, &e.lookAt)
 	if e.request.op == opGet {
 		e.barred = why
 		e.ask = true

@@ -52,11 +52,12 @@ func playSite(t *testing.T, i int) {
 		things[fmt.Sprintf("T%d", j)] = shadows.Both
 	}
 	things["T8"], things["T9"] = shadows.Up, shadows.Down
-	inSite(t, cloudtest.Options{Readings: randomReadings(rng)}, things, func(s *site) {
+	readings := randomReadings(rng)
+	inSite(t, cloudtest.Options{Readings: readings}, things, func(s *site) {
 		// A cloud that is late, and a line that becomes faster, break limits by
 		// themselves.
 		s.pardon = []string{"keep-alive", "shadow-in-flight", "connect-rate", "publish-rate"}
-		p := &player{site: s, rng: rng, number: i, tracks: map[key]*track{}}
+		p := &player{site: s, rng: rng, number: i, tracks: map[key]*track{}, discards: readings.ExcessDiscarded}
 		for thing := range things {
 			p.tracks[key{thing, ""}], p.tracks[key{thing, "n"}] = &track{}, &track{}
 		}
@@ -70,7 +71,7 @@ func randomReadings(rng *rand.Rand) cloudtest.Readings {
 	return cloudtest.Readings{
 		DeleteCounts: coin(), MissingVersion: cloudtest.MissingVersion(rng.IntN(5)), PreviousOfFirst: coin(),
 		DeltaMetadata: coin(), ErrorTimestamp: coin(), NullsLeaveNothing: coin(), NullsUnstamped: coin(),
-		ArrayStamp: coin(), SizePerSection: coin(), NamedAs404: coin(),
+		ArrayStamp: coin(), SizePerSection: coin(), NamedAs404: coin(), ExcessDiscarded: coin(),
 	}
 }
 
@@ -79,6 +80,7 @@ type key struct{ thing, name string }
 // track is what the model knows of a shadow.
 type track struct {
 	base         state // the last that both sides had, or the leading one; nil: no shadow
+	here         state // what the gateway had then
 	local, cloud []write
 	log          []string
 }
@@ -90,6 +92,8 @@ type player struct {
 	number int
 	tracks map[key]*track
 	lost   bool // a notification may be, and no other follow it
+
+	discards bool // the cloud discards what is too much at once
 }
 
 func (p *player) play() {
@@ -193,7 +197,7 @@ func (p *player) expect() map[key]outcome {
 		case direction == shadows.Up:
 			o.local, o.cloud, o.free = o.hadLocal, o.hadLocal, x.base == nil && o.hadLocal == nil
 		default:
-			o.local, o.cloud, o.free = o.hadCloud, o.hadCloud, x.base == nil && o.hadCloud == nil
+			o.local, o.cloud, o.free = mergeDown(x.base, o.hadLocal, o.hadCloud), o.hadCloud, x.base == nil && o.hadCloud == nil
 		}
 		all[k] = o
 	}
@@ -244,7 +248,7 @@ func (p *player) conflictTold(k key, since time.Time) bool {
 // not have.
 func (p *player) settled(k key, local, cloud state) {
 	x := p.tracks[k]
-	x.base, x.local, x.cloud = local, nil, nil
+	x.base, x.here, x.local, x.cloud = local, local, nil, nil
 	if p.things[k.thing] == shadows.Down {
 		x.base = cloud
 	}
@@ -257,14 +261,15 @@ func (p *player) settle() {
 	p.Helper()
 	p.cloud.Heal()
 	p.link.Refresh()
-	<-time.After(20 * time.Second) // answers may be late
+	<-time.After(90 * time.Second) // answers may be late, and after a crowd all are asked for
 	p.rec.Refresh()                // what is blocked is tried once more
 	p.rests(time.Hour)             // a link whose id was taken over, by what a kill left, waits for half of it
 	sent := p.sent.Load()
 	p.requests.take()
 	<-time.After(5 * time.Minute)
-	if n := p.sent.Load(); n != sent || !p.inStep() {
-		p.Fatalf("site %d: %d requests while all was in step: %v; %s", p.number, n-sent, &p.requests, p.report())
+	requests := p.requests.String()
+	if n := p.sent.Load() - sent; n > 1 || n == 1 && !strings.HasSuffix(requests, "/get") || !p.inStep() { // each is asked for once a day
+		p.Fatalf("site %d: %d requests while all was in step: %v; %s", p.number, n, requests, p.report())
 	}
 }
 

@@ -51,7 +51,7 @@ func (f *figures) turned(j *job, changed bool) {
 // state is what an entry is about; "" when it tells nothing.
 func (e *entry) state() string {
 	switch {
-	case e.barred != "":
+	case e.barred != "", e.blocked:
 		return Blocked
 	case e.ahead, e.request != nil && e.request.op != opGet:
 		return Ahead
@@ -90,6 +90,7 @@ func (r *Reconciler) Stats() Stats {
 		}
 		switch st := e.state(); {
 		case e.blocked: // counted by its row
+		case st == "" && e.place == idle: // only a change of it would wait
 		case muted && st != "":
 			s.Blocked++
 		case st == Ahead:
@@ -127,7 +128,7 @@ func (r *Reconciler) Faults() []string {
 	}
 	if len(barred) > 0 {
 		e := slices.MinFunc(barred, func(a, b *entry) int { return compareKeys(a.key, b.key) })
-		all = append(all, fmt.Sprintf("%s cannot be asked for, the first of which is %s: %s", counted(len(barred), "shadow"), e.key, e.barred))
+		all = append(all, fmt.Sprintf("%s cannot be synced, the first of which is %s: %s", counted(len(barred), "shadow"), e.key, e.barred))
 	}
 	if len(f.names) > 0 {
 		thing := slices.Min(slices.Collect(maps.Keys(f.names)))

@@ -1,6 +1,7 @@
 package shadows
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -169,10 +170,12 @@ func (r *Reconciler) state(k key, dir Direction, l *local, rw *row) State {
 		s.State, s.Why = Blocked, "the stored shadow cannot be read"
 	case !l.exists && !rw.stored:
 		s.State = "" // unless it is asked for
-	case rw.blocked != "" && rw.blockedAt == l.version:
+	case rw.blocked != "" && rw.blockedAt == l.mark():
 		s.State, s.Why = Blocked, rw.blocked
 	case dir == Down && l.exists && !rw.cloud.found:
 		s.Why = "the cloud has none, and nothing goes up"
+	case dir == Down && l.exists && !l.equal(rw.cloud.document) && equal(l.desired, rw.cloud.desired):
+		s.Why = "what was reported here stays here, since nothing goes up"
 	case dir == Up && !l.exists && !ahead(dir, l, rw):
 		s.Why = "only the cloud has one, and nothing comes down"
 	case !rw.stored || ahead(dir, l, rw):
@@ -185,7 +188,7 @@ func (r *Reconciler) state(k key, dir Direction, l *local, rw *row) State {
 	if e := r.schedule.entries[k]; e != nil {
 		switch st := e.state(); {
 		case st == Blocked:
-			s.State = Blocked
+			s.State, s.Why = Blocked, cmp.Or(e.barred, rw.blocked, s.Why)
 		case (s.State == InStep || s.State == "") && st != "":
 			s.State = st
 		}

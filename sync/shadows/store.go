@@ -24,7 +24,7 @@ type row struct {
 	sent      []document
 	gone      bool   // the local document was deleted, and not just lost
 	blocked   string // why the cloud takes nothing
-	blockedAt int64  // the local version that it does not take
+	blockedAt int64  // the mark of what is here that it does not take
 	conflict  int64  // when there was the last one, Unix milliseconds
 	// former is the highest version of documents that are gone, when the cloud's versions
 	// began anew below it; 0 when they never did.

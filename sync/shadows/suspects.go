@@ -12,15 +12,15 @@ import (
 // connection is asked for alone from then on, so that the blame is its own. An end
 // counts if it comes soon, which that of a dead link does not. A shadow that was blamed
 // blameLimit times is left alone for as long as leaveAlone, or until Refresh: another
-// try costs everybody the connection, so that a change of it is no reason. When
-// streakLimit connections in a row have ended so, and the cloud took nothing in between,
-// it is likely that it takes no request for any shadow, and none is sent.
+// try costs everybody the connection, so that a change of it is no reason. When streakLimit
+// shadows in a row were left alone so, each another one, and the cloud took nothing in
+// between, it is likely that it takes no request for any shadow, and none is sent.
 const (
 	suspectAfter = 2
 	blameLimit   = 5
 	soon         = 5 * time.Second
 	leaveAlone   = time.Hour
-	streakLimit  = 3 * blameLimit
+	streakLimit  = 3
 	// otherRequests go before a suspect when they do not end.
 	otherRequests = 100
 )
@@ -40,8 +40,13 @@ func (e *entry) suspect() bool { return e.cuts >= suspectAfter }
 func (e *entry) banned(now time.Time) bool { return now.Before(e.until) }
 
 // pardon has a shadow be tried again, unless it is banned: something has changed.
+// While its changes wait, that is at the end of the wait.
 func (e *entry) pardon() {
-	if !e.banned(time.Now()) {
+	switch now := time.Now(); {
+	case e.banned(now):
+	case e.barred != "" && e.lookAt.After(now):
+		e.until = e.lookAt
+	default:
 		e.barred, e.until = "", time.Time{}
 	}
 }
@@ -53,7 +58,7 @@ func (r *Reconciler) proved(e *entry, req *request) {
 		e.suspicion = suspicion{until: e.until}
 	}
 	if req.op != opGet || !r.streak.writes {
-		r.streak.ends = 0
+		clear(r.streak.keys)
 	}
 	if r.schedule.alone == e {
 		r.schedule.alone = nil
@@ -69,16 +74,17 @@ func (r *Reconciler) cut(e *entry, req *request) {
 	if !req.alone || time.Since(req.at) > soon {
 		return
 	}
-	// After the time that it was left alone, one more end is enough.
 	r.streak.writes = req.op != opGet
-	if r.streak.ends++; r.streak.ends >= streakLimit {
-		r.streak.ends, r.mute = streakLimit-1, time.Now().Add(leaveAlone)
-		r.o.Log.Error("The cloud closes the connection for all requests for shadows: none is sent for an hour")
-		return
-	}
 	if e.blame++; e.blame < blameLimit {
 		return
 	}
+	r.streak.keys[e.key] = struct{}{}
+	if len(r.streak.keys) >= streakLimit {
+		clear(r.streak.keys)
+		r.mute = time.Now().Add(leaveAlone)
+		r.o.Log.Error("The cloud closes the connection for all requests for shadows: none is sent for an hour")
+	}
+	// After the time that it is left alone, one more end is enough.
 	e.blame, e.until = blameLimit-1, time.Now().Add(leaveAlone)
 	e.barred = fmt.Sprintf("the cloud closes the connection each time for %s (does the policy of the core allow it?)", e.topic(req.op))
 	e.ask = true
@@ -96,9 +102,11 @@ func (r *Reconciler) muted() string {
 
 // absolve forgets every suspicion: the policy may have been put right.
 func (r *Reconciler) absolve() {
-	r.mute, r.streak.ends = time.Time{}, 0
+	r.mute = time.Time{}
+	clear(r.streak.keys)
 	for _, e := range r.schedule.entries {
-		e.suspicion, e.barred = suspicion{}, ""
+		e.suspicion, e.barred, e.logged = suspicion{}, "", ""
+		e.unhold()
 	}
 }
 

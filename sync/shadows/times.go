@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// The times of the leaves are those of the cloud's metadata. They are shown, and
-// nothing is decided by them.
+// The times of the leaves are those of the cloud's metadata. They are shown. Which is
+// the later decides nothing; that there is another one does, see bases.restored.
 
 // at returns the value with the time of an empty object; other objects have none.
 func (n *node) at(time int64) *node {

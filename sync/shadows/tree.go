@@ -31,7 +31,7 @@ type node struct {
 }
 
 type member struct {
-	key   string // decoded
+	key   string // decoded, see unquote
 	value *node
 }
 
@@ -237,35 +237,6 @@ func (p *parser) array() *node {
 	}
 	p.i++
 	return n
-}
-
-// unquote decodes the JSON text of a string.
-func unquote(s string) string {
-	if strings.IndexByte(s, '\\') < 0 {
-		return s[1 : len(s)-1]
-	}
-	var decoded string
-	if json.Unmarshal([]byte(s), &decoded) != nil {
-		return s // it was valid; there is no such case
-	}
-	return decoded
-}
-
-// appendString writes a text as a JSON string.
-func appendString(b []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	b = append(b, '"')
-	for _, c := range []byte(s) {
-		switch {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		case c < ' ':
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		default:
-			b = append(b, c)
-		}
-	}
-	return append(b, '"')
 }
 
 // sameNumber tells whether two JSON numbers have the same value, exactly.

@@ -17,6 +17,8 @@ type turn struct {
 	// takes no version.
 	fresh bool
 	force bool // try what is blocked
+	news  bool // the cloud's document is another
+	tried bool // a write was refused just now
 	// offline: what is planned will not be done.
 	offline bool
 
@@ -101,7 +103,8 @@ func (t *turn) learn(c cloudSide, ours bool) {
 	case !t.local.exists && c.found:
 		t.found(c, sent)
 	}
-	news := !t.row.stored || c.found != last.found || c.version != last.version
+	t.news = t.news || c.found != last.found || !c.equal(last.document)
+	news := !t.row.stored || c.found != last.found || c.version != last.version || !c.equal(last.document)
 	t.has(c)
 	if news {
 		t.row.sent, t.row.blocked = nil, ""
@@ -217,12 +220,29 @@ func (t *turn) erased(version int64, notes []note) {
 	t.row.sent, t.row.blocked = nil, ""
 }
 
-// refused takes account of a write that the cloud will never take.
-func (t *turn) refused(why string, doc document) {
-	t.unsent(doc)
-	if !t.local.exists || t.local.equal(doc) {
-		t.row.blocked, t.row.blockedAt, t.row.stored = why, t.local.version, true
+// refused takes account of a write that the cloud will never take. An empty document
+// that it will not make stands for all that could be in it.
+func (t *turn) refused(why string, p plan) {
+	t.unsent(p.doc)
+	t.tried = true
+	t.row.blocked, t.row.blockedAt, t.row.stored = why, 0, true
+	if p.do == create || !t.local.exists || t.local.equal(p.doc) {
+		t.row.blockedAt = t.local.mark()
 	}
+}
+
+// retries tells whether what is here has changed since what was refused.
+func (t *turn) retries() bool { return t.tried && t.row.blocked != "" && t.row.blockedAt == 0 }
+
+// reverted tells whether the direction has the change of one side put back.
+func (t *turn) reverted() bool {
+	switch t.direction {
+	case Up:
+		return t.news && t.ahead()
+	case Down:
+		return !t.news && (t.local.exists != t.was.exists || !t.local.equal(t.was.document))
+	}
+	return false
 }
 
 // unsent takes back a state that did certainly not arrive.
@@ -238,7 +258,7 @@ func (t *turn) finish() {
 		r.stored = r.stored && (l.exists || r.cloud.found)
 		return
 	}
-	if r.blocked != "" && !t.force && r.blockedAt == t.was.version {
+	if r.blocked != "" && !t.force && (t.tried || r.blockedAt == t.was.mark()) {
 		t.next = plan{do: stuck}
 		return
 	}

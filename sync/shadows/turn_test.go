@@ -169,7 +169,7 @@ func TestBlocked(t *testing.T) {
 	const here = `{"desired":{"a":2}}`
 	s := standing(t, Both, here, `{"desired":{"a":1}}`)
 	s.finish()
-	s.refused("413: too large", s.next.doc)
+	s.refused("413: too large", s.next)
 	again := func(change func(*turn)) todo {
 		x := newTurn(Both, s.local, s.row)
 		change(x)

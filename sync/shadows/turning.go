@@ -129,7 +129,7 @@ func (j *job) answer(t *turn) (certain bool) {
 	case a.kind == erased:
 		t.erased(a.version, j.notes)
 	case a.kind == refused:
-		t.refused(a.why, a.plan.doc)
+		t.refused(a.why, a.plan)
 	}
 	return true
 }
@@ -156,6 +156,14 @@ func (r *Reconciler) turned(j *job, changed bool, err error) {
 		r.schedule.drop(e)
 		return
 	}
+	switch {
+	case t.reverted() && j.direction == Up:
+		r.hold(e, &e.newsAt)
+	case t.reverted():
+		r.hold(e, &e.lookAt)
+	}
+	e.look = e.look || t.retries()
+	now := time.Now()
 	switch t.next.do {
 	case ask:
 		e.ask = true
@@ -165,15 +173,18 @@ func (r *Reconciler) turned(j *job, changed bool, err error) {
 		e.request = &request{op: opDelete, plan: t.next}
 	case await:
 		if e.gapUntil.IsZero() {
-			e.gapUntil = time.Now().Add(r.o.Timing.Reorder)
+			e.gapUntil = now.Add(r.o.Timing.Reorder)
 		}
 	default:
-		e.attempts = 0
+		e.attempts, e.planned = 0, time.Time{}
 	}
 	if t.next.do != await {
 		e.gapUntil = time.Time{}
 	}
-	if e.look || e.news { // there is news already: what was planned is out of date
+	if e.request != nil && e.planned.IsZero() {
+		e.planned = now
+	}
+	if (e.look || e.news) && !e.overdue(now) { // there is news already: what was planned is out of date
 		e.forgo()
 	}
 	r.advance(e)
@@ -190,12 +201,13 @@ func (r *Reconciler) undone(j *job, err error) {
 	case errors.Is(err, localshadow.ErrStopped):
 		r.running = false
 		return
-	case errors.As(err, &rejection):
-		if e.attempts < 8 {
-			e.attempts = 8 // nothing that passes soon
+	case errors.As(err, &rejection): // nothing that passes by itself
+		e.look, e.barred = false, "the gateway refuses it: "+rejection.Message
+		r.hold(e, &e.lookAt)
+		if e.logged != e.barred {
+			e.logged = e.barred
+			r.o.Log.Warn("The gateway refuses a shadow of the cloud", "thing", e.thing, "shadow", e.name, "err", err)
 		}
-		r.fail(e, "the gateway refuses it: "+rejection.Message)
-		r.o.Log.Warn("The gateway refuses a shadow of the cloud", "thing", e.thing, "shadow", e.name, "err", err)
 	default:
 		r.fail(e, err.Error())
 		r.o.Log.Debug("Put off a shadow", "thing", e.thing, "shadow", e.name, "err", err)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
 
 	"greengate/core/sqlite"
@@ -82,14 +83,15 @@ func TestChainOfFormerStore(t *testing.T) {
 
 // The journal of a shadow that was deleted, and then forgotten, is there, and goes on when
 // the shadow comes back.
-func TestChainOfForgotten(t *testing.T) {
-	now := noon
-	st := openStation(t, func(_ *sqlite.Options, o *localshadow.Options) { o.Now = func() time.Time { return now } })
+func TestChainOfForgotten(t *testing.T) { synctest.Test(t, testChainOfForgotten) }
+
+func testChainOfForgotten(t *testing.T) {
+	st := openStation(t)
 	for _, thing := range []string{"a", "b"} {
 		st.tell(updateTopic(thing), desired("k", 1))
 		st.tell(updateTopic(thing), desired("k", 2))
 		st.tell("$aws/things/"+thing+"/shadow/delete", "")
-		now = now.Add(49 * time.Hour) // the deletion of b has a forgotten
+		<-time.After(49 * time.Hour) // the deletion of b has a forgotten
 	}
 	same(t, "versions", st.versions("a"), "[2 2 1]")
 	conflict := []localshadow.Conflict{{Section: "desired", Winner: "cloud"}}

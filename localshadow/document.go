@@ -14,7 +14,8 @@ type Document struct {
 	// document when Deleted.
 	Version int64
 	Deleted bool
-	// Updated is when it was last updated or deleted, in Unix seconds.
+	// Updated is when it was last updated, in Unix seconds; when it was deleted, by the
+	// clock that dates deletions (forget.go).
 	Updated int64
 	// Desired and Reported are the sections as compact JSON objects, "" when
 	// the document has no such section.
@@ -170,7 +171,8 @@ func (w *work) load(d *Document) (err error) {
 }
 
 func (w *work) update(old Document, payload string, now int64, lim *Limits) (Document, Answer, error) {
-	d := Document{Version: next(&old, now), Updated: now}
+	// A deleted shadow goes on where it was, as long as that is remembered.
+	d := Document{Version: old.Version + 1, Updated: now}
 	before := old // what the answers show
 	if !old.Exists() {
 		before = Document{}
@@ -216,15 +218,6 @@ func (w *work) section(id int32, was string) string {
 		return was
 	}
 	return string(text)
-}
-
-// next is the version that the next accepted update makes. A deleted shadow goes
-// on where it was for 48 hours (AWS: device-shadow-data-flow, "DELETE").
-func next(old *Document, now int64) int64 {
-	if old.Deleted && now-old.Updated > remembered {
-		return 1
-	}
-	return old.Version + 1
 }
 
 // mergeState lays the state of a request over the sections. A section that is

@@ -113,6 +113,9 @@ func (j *job) keep(tx *sqlite.Tx, old, d *Document) error {
 
 func (j *job) write(tx *sqlite.Tx, old, d *Document) error {
 	d.row, d.mark = old.row, old.mark
+	if d.Deleted {
+		d.Updated = j.s.deletions.now()
+	}
 	if err := j.record(tx, j.entry(old, d), &d.mark); err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 type model struct {
 	exists     bool
 	version    int64
-	deletedAt  int64
 	state      map[string]any   // "desired" and "reported", when present
 	times      map[string]int64 // of the leaves, by path
 	size       int              // limit
@@ -72,9 +71,6 @@ func (m *model) update(payload string, now int64) (accepted, documents, delta do
 	if m.exists {
 		documents["previous"] = m.snapshot()
 	}
-	if !m.exists && m.deletedAt != 0 && now-m.deletedAt > 48*3600 {
-		m.version = 0
-	}
 	m.version++
 	m.exists, m.state = true, next
 	m.times = m.timesAfter(touched, now)
@@ -126,7 +122,7 @@ func (m *model) delete(now int64) (doc, *refusal) {
 	if !m.exists {
 		return nil, &refusal{code: 404, message: "No shadow exists with name: 'GG_TrafficLight'"}
 	}
-	m.exists, m.deletedAt, m.state, m.times = false, now, doc{}, map[string]int64{}
+	m.exists, m.state, m.times = false, doc{}, map[string]int64{}
 	answer := doc{"version": m.version}
 	finish(answer, nil, now)
 	return answer, nil

@@ -23,9 +23,11 @@ package localshadow
 //  9. A version for a shadow that does not exist must be 0, else 409; also while
 //     a deleted one is remembered: who holds its version has lost it. `version`
 //     and `clientToken` that are null count as absent.
-//  10. Recreated within 48 hours of the deletion a shadow goes on with the next
+//  10. Recreated while its deletion is remembered a shadow goes on with the next
 //     version, the deletion itself counts nothing (capture); later it starts
-//     with 1. A clock that was set back does not make the deletion older.
+//     with 1. That is 48 hours in which the service runs, at least: a clock that is
+//     set does not make a deletion older, nor does a time without the gateway. With
+//     the first deletion of any shadow after that it is forgotten.
 //  11. Metadata of what was sent has a time for each null too, as the capture of
 //     `state: null` has, and {} for an empty object. A Get has no
 //     `metadata.delta`.
@@ -74,10 +76,6 @@ const (
 
 // maxToken is the longest clientToken in bytes (AWS: device-shadow-document).
 const maxToken = 64
-
-// remembered is how long the version of a deleted shadow lives on, in seconds
-// (AWS: device-shadow-data-flow, "DELETE").
-const remembered = 48 * 60 * 60
 
 // Limits are what a single document and request may be.
 type Limits struct {

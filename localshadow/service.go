@@ -37,7 +37,7 @@ type Options struct {
 // Bounds are the limits of the store and of what waits for it. AWS has none of
 // the first kind; a gateway has a disk to fill.
 type Bounds struct {
-	Shadows  int   // in all, and as many deleted ones whose version is remembered
+	Shadows  int   // in all, and as many deleted ones whose version is remembered, see forget
 	PerThing int   // shadows of one thing
 	Bytes    int64 // of all documents
 	Pending  int   // requests that are not yet answered
@@ -111,6 +111,7 @@ type Service struct {
 	pendingBytes atomic.Int64
 	totals       struct{ shadows, deleted, bytes, journal atomic.Int64 }
 	entries      atomic.Int64 // id of the newest entry of the journal
+	deletions    deletionClock
 	hot          hot
 	hand         hand
 	watchers     watchers
@@ -152,6 +153,10 @@ func New(o Options) (*Service, error) {
 		var last int64
 		if err := tx.QueryRow(sqlLast).Scan(&last, &t.journal); err != nil {
 			return fmt.Errorf("find the end of the journal: %w", err)
+		}
+		s.deletions.since = time.Now()
+		if err := tx.QueryRow(sqlNewestDeletion, o.Now().Unix()).Scan(&s.deletions.from); err != nil {
+			return fmt.Errorf("find the newest deletion: %w", err)
 		}
 		s.count(t)
 		s.entries.Store(last)

@@ -38,18 +38,9 @@ const (
 
 	sqlOfThing = `SELECT count(*) FROM shadows WHERE thing = ? AND deleted = 0`
 
-	// The versions of deleted shadows that are remembered no longer: those whose
-	// time has passed, and the oldest beyond the bound.
-	ofForgotten = ` FROM shadows WHERE deleted = 1 AND (updated < ? OR id IN (
-		SELECT id FROM shadows WHERE deleted = 1 ORDER BY updated DESC LIMIT -1 OFFSET ?))`
-	sqlForget = `DELETE` + ofForgotten
-
-	// Their journals outlive them.
-	sqlFormer    = `INSERT OR REPLACE INTO former (thing, name, entry, entries) SELECT thing, name, entry, entries` + ofForgotten
-	sqlKeep      = `INSERT OR REPLACE INTO former (thing, name, entry, entries) VALUES (?, ?, ?, ?)`
-	sqlFind      = `SELECT entry, entries FROM former WHERE thing = ? AND name = ?`
-	sqlFound     = `DELETE FROM former WHERE thing = ? AND name = ?`
-	sqlFormerOld = `DELETE FROM former WHERE entry < (SELECT coalesce(min(id), 0) FROM journal)`
+	sqlKeep  = `INSERT OR REPLACE INTO former (thing, name, entry, entries) VALUES (?, ?, ?, ?)`
+	sqlFind  = `SELECT entry, entries FROM former WHERE thing = ? AND name = ?`
+	sqlFound = `DELETE FROM former WHERE thing = ? AND name = ?`
 
 	sqlNames = `SELECT name FROM shadows WHERE thing = ? AND name > ? AND deleted = 0 ORDER BY name LIMIT ?`
 
@@ -166,24 +157,6 @@ func count(tx *sqlite.Tx) (t totals, err error) {
 		return t, fmt.Errorf("count the shadows: %w", err)
 	}
 	return t, nil
-}
-
-// forget removes the rows of deleted shadows that nobody can come back to, and
-// returns how many there were.
-func forget(tx *sqlite.Tx, before int64, keep int) (n int64, err error) {
-	if err = tx.Exec(sqlFormer, before, keep); err == nil {
-		err = tx.Exec(sqlForget, before, keep)
-	}
-	if err == nil {
-		n, err = tx.Changes()
-	}
-	if err == nil && n > 0 {
-		err = tx.Exec(sqlFormerOld)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("forget deleted shadows: %w", err)
-	}
-	return n, nil
 }
 
 // former finds the journal that a shadow without a row has left behind.

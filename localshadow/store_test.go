@@ -154,36 +154,3 @@ func TestBounds(t *testing.T) {
 		t.Errorf("smaller, but still beyond: %s", got)
 	}
 }
-
-// The versions of deleted shadows are remembered for 48 hours, and no more of
-// them than there may be shadows.
-func TestRemembered(t *testing.T) {
-	now := noon
-	st := openStation(t, func(_ *sqlite.Options, o *localshadow.Options) {
-		o.Now = func() time.Time { return now }
-		o.Bounds.Shadows = 3
-	})
-	cycle := func(thing string) string {
-		got := st.tell(updateTopic(thing), `{"state":{}}`)
-		st.tell("$aws/things/"+thing+"/shadow/delete", "")
-		_, version, _ := strings.Cut(got[strings.LastIndex(got, `"version":`):], ":")
-		return version[:strings.IndexByte(version, ',')]
-	}
-	for _, thing := range []string{"a", "b", "c", "d"} {
-		now = now.Add(time.Second)
-		cycle(thing)
-	}
-	if s := st.Stats(); s.Remembered != 3 || s.Shadows != 0 {
-		t.Errorf("stats %+v", s)
-	}
-	if v := cycle("b"); v != "2" {
-		t.Errorf("b goes on with %s", v)
-	}
-	if v := cycle("a"); v != "1" {
-		t.Errorf("a, the oldest of too many, goes on with %s", v)
-	}
-	now = now.Add(49 * time.Hour)
-	if v := cycle("e"); v != "1" || st.Stats().Remembered != 1 {
-		t.Errorf("after 49 hours: %s, %+v", v, st.Stats())
-	}
-}

@@ -19,7 +19,7 @@ const shadowCopy = 192 << 20
 func (g *gateway) openShadows(c *configs.Config) (err error) {
 	g.shadowDB, err = g.openStore(c, "shadow", "shadows.db", sqlite.Options{
 		Migrations: localshadow.Migrations(), PageSize: smallPages, Queue: 2 * localshadow.DefaultBounds().Pending,
-	}, sqlite.Keep{MaxCopy: shadowCopy, Newer: localshadow.NewerColumn(), Mend: localshadow.Mend})
+	}, sqlite.Keep{MaxCopy: shadowCopy, Newer: localshadow.NewerColumn(), Mend: localshadow.Mend, MendCopy: localshadow.MendCopy})
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ var schemas = map[string]struct {
 	migrations fs.FS
 	mend       func(*sqlite.Tx) error // makes right what must not go back although the rows did
 }{
-	"shadows.db":   {localshadow.Migrations(), localshadow.Mend},
+	"shadows.db":   {localshadow.Migrations(), localshadow.MendCopy},
 	"sessions.db":  {broker.Migrations(), broker.Mend},
 	"spool.db":     {telemetry.Migrations(), telemetry.Mend},
 	"functions.db": {functions.Migrations(), nil},

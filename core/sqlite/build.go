@@ -43,8 +43,8 @@ func (b *builder) try(to string, salvaging bool) (err error) {
 	if err == nil {
 		err = c.migrate(b.steps)
 	}
-	if err == nil && b.keep.Mend != nil {
-		if err = c.within(b.keep.Mend); err != nil {
+	if mend := b.mend(); err == nil && mend != nil {
+		if err = c.within(mend); err != nil {
 			err = fmt.Errorf("mend what was restored: %w", err)
 		}
 	}
@@ -52,6 +52,14 @@ func (b *builder) try(to string, salvaging bool) (err error) {
 		return errors.Join(err, clean(temp))
 	}
 	return publish(temp, to)
+}
+
+// mend is what makes right what was restored.
+func (b *builder) mend() func(*Tx) error {
+	if b.r.Salvaged == 0 && b.keep.MendCopy != nil {
+		return b.keep.MendCopy
+	}
+	return b.keep.Mend
 }
 
 // clean removes a database that was not finished.

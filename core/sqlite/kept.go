@@ -30,6 +30,9 @@ type Keep struct {
 	// Mend runs once in a database that was restored, and makes right what follows
 	// from other rows, or must not go back although the rows did. Optional.
 	Mend func(tx *Tx) error
+	// MendCopy runs in its place when nothing of the damaged file was taken over, so that
+	// all rows are those of the copy, and of one moment. Nil: Mend does.
+	MendCopy func(tx *Tx) error
 }
 
 func (k Keep) withDefaults() Keep {

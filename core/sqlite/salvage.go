@@ -92,7 +92,7 @@ func (s *salvage) table(name string) (*salvageTable, error) {
 		for i, c := range columns {
 			set[i] = c + " = excluded." + c
 		}
-		t.insert = fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s) ON CONFLICT DO UPDATE SET %s WHERE excluded.%s > %s.%s",
+		t.insert = fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s) ON CONFLICT DO UPDATE SET %s WHERE excluded.%s >= %s.%s",
 			quote(name), all, places, strings.Join(set, ", "), quote(newer), quote(name), quote(newer))
 	} else {
 		t.insert = fmt.Sprintf("INSERT OR REPLACE INTO %s (%s) VALUES (%s)", quote(name), all, places)

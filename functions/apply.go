@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-
-	"github.com/robfig/cron/v3"
 )
 
 // Apply takes up a new list of functions. One whose process changed ends its instances as
@@ -73,7 +71,7 @@ func check(functions []Config) error {
 			return fmt.Errorf("function %q: timeout, idle, concurrency and the queue's max must be more than 0, and nothing less", c.Name)
 		}
 		if c.Cron != "" {
-			if _, err := cron.ParseStandard(c.Cron); err != nil {
+			if _, err := ParseCron(c.Cron); err != nil {
 				return fmt.Errorf("function %q: read the cron schedule %q: %w", c.Name, c.Cron, err)
 			}
 		}

@@ -1,6 +1,10 @@
 package functions
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Config is one entry of the `functions` list of the group file.
 type Config struct {
@@ -73,4 +77,18 @@ func (c *Config) SetDefaults() {
 		Queue:  Queue{Max: 1000, MaxSize: 8 << 20, WhenFull: DropOldest},
 		Memory: 128 << 20, Processes: 256,
 	}
+}
+
+// ValidUser tells whether a user is written as Config.User may be: a name, a UID, or
+// UID:GID. Whether there is such a user is the machine's to say.
+func ValidUser(user string) bool {
+	uid, gid, both := strings.Cut(user, ":")
+	number := func(id string) bool {
+		_, err := strconv.ParseUint(id, 10, 31)
+		return err == nil
+	}
+	if both {
+		return number(uid) && number(gid)
+	}
+	return user != "" && !strings.ContainsAny(user, " \t/")
 }

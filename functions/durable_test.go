@@ -89,7 +89,8 @@ func TestQuarantine(t *testing.T) {
 	if s := r.stats(); s.Quarantined != 2 || s.Durable != 0 {
 		t.Errorf("stats %+v", s)
 	}
-	if f := r.m.Faults(); len(f) != 1 || !strings.Contains(f[0].Message, "2 calls of the function f are in quarantine") {
+	if f := r.m.Faults(); len(f) != 1 || !strings.Contains(f[0].Message, "2 calls of the function f are in quarantine") ||
+		!strings.Contains(f[0].NextStep, "`greengate function quarantine f`") {
 		t.Errorf("faults %+v", f)
 	}
 	r.stop()

@@ -69,7 +69,7 @@ func newFunction(m *Manager, c Config) (*function, error) {
 func (f *function) configure(c Config) (others bool, err error) {
 	f.cron = nil
 	if c.Cron != "" {
-		if f.cron, err = cron.ParseStandard(c.Cron); err != nil {
+		if f.cron, err = ParseCron(c.Cron); err != nil {
 			return false, err
 		}
 	}

@@ -54,7 +54,11 @@ func (l *fakeLauncher) open(o endpoint.Options) (door, error) {
 	defer l.mu.Unlock()
 	key := fmt.Sprint("DOOR=", len(l.calls))
 	l.calls[key] = o.Calls
-	return fakeDoor{[]string{key}}, nil
+	var env []string
+	for name, value := range o.Environment {
+		env = append(env, name+"="+value)
+	}
+	return fakeDoor{append(env, key)}, nil
 }
 
 func (l *fakeLauncher) start(_ context.Context, spec sandbox.Spec) (process, error) {

@@ -275,12 +275,12 @@ func TestScratch(t *testing.T) {
 		scratch = p.spec.Scratch
 		return nil, os.WriteFile(scratch+"/file", nil, 0o600)
 	})
-	r := newRig(t, dir, p, Options{}, config("f", func(c *Config) { c.Environment = map[string]string{"PATH": "/x"} })).start()
+	r := newRig(t, dir, p, Options{}, config("f", func(c *Config) { c.Environment = map[string]string{"PATH": "/x", "TMPDIR": "/x"} })).start()
 	r.put("f", "1")
 	r.want(map[string]int{"done": 1})
 	spec := r.launcher.begun[0].spec
 	env := strings.Join(spec.Env, "\n")
-	if !strings.Contains(env, "HOME="+scratch) || !strings.Contains(env, "TMPDIR="+scratch) || strings.Contains(env, "PATH=") {
+	if !strings.Contains(env, "HOME="+scratch) || !strings.Contains(env, "TMPDIR="+scratch) || strings.Contains(env, "TMPDIR=/x") || strings.Count(env, "PATH=") != 1 || !strings.Contains(env, "PATH=/x") {
 		t.Errorf("environment %q", env)
 	}
 	if spec.Dir != scratch || len(spec.Hidden) == 0 || spec.Hidden[0] != dir+"/functions" {

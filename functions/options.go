@@ -232,7 +232,8 @@ type Stats struct {
 
 // Fault is what a person has to look at.
 type Fault struct {
-	Function string
+	Function string // empty: of all
 	Message  string
+	NextStep string // what to do about it
 	Since    time.Time
 }

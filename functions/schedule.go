@@ -2,7 +2,12 @@ package functions
 
 import (
 	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/robfig/cron/v3"
 )
 
 // clockLook is how often a cron schedule looks at the wall clock: a computer without a
@@ -11,6 +16,49 @@ const clockLook = time.Minute
 
 // scheduleSubject is the topic of the calls that the schedule makes.
 const scheduleSubject = "$schedule"
+
+// ParseCron reads the schedule of Config.Cron. As in crontab, 7 is Sunday, too. A time that
+// never comes is an error.
+func ParseCron(text string) (cron.Schedule, error) {
+	fields := strings.Fields(text)
+	if len(fields) == 1 && strings.Contains(text, "TZ=") { // which the parser does not outlive
+		return nil, errors.New("a time zone alone is no time")
+	}
+	if n := len(fields); n > 4 {
+		fields[n-1] = sundays(fields[n-1])
+	}
+	schedule, err := cron.ParseStandard(strings.Join(fields, " "))
+	if err == nil && schedule.Next(time.Now()).IsZero() {
+		err = errors.New("such a time never comes")
+	}
+	return schedule, err
+}
+
+// sundays writes the 7 of a field of weekdays as 0, the only one that the parser knows.
+func sundays(field string) string {
+	parts := strings.Split(field, ",")
+	for i, part := range parts {
+		span, step, stepped := strings.Cut(part, "/")
+		if !stepped {
+			step = "1"
+		}
+		first, last, ranged := strings.Cut(span, "-")
+		if !ranged {
+			last = first
+		}
+		day, dayErr := strconv.Atoi(first)
+		by, stepErr := strconv.Atoi(step)
+		if last != "7" || errors.Join(dayErr, stepErr) != nil || day < 0 || by < 1 || by > 7 {
+			continue // as it is
+		}
+		var days []string
+		for ; day <= 7; day += by {
+			days = append(days, strconv.Itoa(day%7))
+		}
+		parts[i] = strings.Join(days, ",")
+	}
+	return strings.Join(parts, ",")
+}
 
 // ring makes the calls of the schedule that are due, and returns when to look again;
 // zero: there is no schedule. The caller holds f.mu.

@@ -2,6 +2,8 @@ package functions
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -74,4 +76,39 @@ func TestScheduleSkips(t *testing.T) {
 		}
 		r.stop()
 	})
+}
+
+// Weekdays are those of crontab, where Sunday is 0 and 7.
+func TestWeekdays(t *testing.T) {
+	from := time.Date(2000, 1, 3, 0, 0, 0, 0, time.Local) // a Monday
+	for days, want := range map[string]string{
+		"7": "7", "0": "7", "5-7": "567", "6,7": "67", "1-7/2": "1357", "0-7": "1234567", "7/3": "7", "sun": "7", "1-5": "12345", "*": "1234567",
+		"8": "", "1-8": "", "7-1": "", "7/": "", "7-": "", "-7": "",
+	} {
+		got := ""
+		schedule, err := ParseCron("0 12 * * " + days)
+		if err == nil {
+			for at := schedule.Next(from); at.Before(from.AddDate(0, 0, 7)); at = schedule.Next(at) {
+				got += strconv.Itoa((int(at.Weekday())+6)%7 + 1)
+			}
+		}
+		if got != want {
+			t.Errorf("%s: on %q, %v; want %q", days, got, err, want)
+		}
+	}
+	for _, never := range []string{"0 0 31 2 *", "0 0 31 4,6 *"} {
+		if _, err := ParseCron(never); err == nil || !strings.Contains(err.Error(), "never comes") {
+			t.Errorf("%s: %v", never, err)
+		}
+	}
+	for _, wrong := range []string{"", "TZ=UTC", "CRON_TZ=UTC ", "0 0 * *"} {
+		if _, err := ParseCron(wrong); err == nil {
+			t.Errorf("%q is taken", wrong)
+		}
+	}
+	for _, rare := range []string{"0 0 29 2 *", "@daily", "TZ=UTC 0 0 * * 7"} {
+		if _, err := ParseCron(rare); err != nil {
+			t.Errorf("%s: %v", rare, err)
+		}
+	}
 }

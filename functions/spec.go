@@ -92,12 +92,17 @@ func (m *Manager) spec(in *instance, scratch string, env []string) sandbox.Spec 
 	if s.Dir == "" {
 		s.Dir = scratch
 	}
-	for name, value := range map[string]string{"PATH": searchPath, "HOME": scratch, "TMPDIR": scratch} {
+	s.Env = []string{"TMPDIR=" + scratch}
+	for name, value := range map[string]string{"PATH": searchPath, "HOME": scratch} {
 		if _, own := c.Environment[name]; !own {
 			s.Env = append(s.Env, name+"="+value)
 		}
 	}
-	s.Env = append(s.Env, env...)
+	for _, v := range env {
+		if !strings.HasPrefix(v, "TMPDIR=") { // check says that it counts for nothing
+			s.Env = append(s.Env, v)
+		}
+	}
 	return s
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -154,9 +155,13 @@ func (h *host) answerQuarantine(w http.ResponseWriter, r *http.Request) {
 		admin.Refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	records, err := h.manager.Quarantined(r.Context(), r.URL.Query().Get("function"), n)
+	function := r.URL.Query().Get("function")
+	records, err := h.manager.Quarantined(r.Context(), function, n)
+	if err == nil && function != "" && len(records) == 0 && !h.has(function) {
+		err = functions.ErrNoFunction
+	}
 	if err != nil {
-		admin.Refuse(w, http.StatusInternalServerError, err)
+		h.refuseFunction(w, function, err)
 		return
 	}
 	list := client.QuarantineList{Calls: make([]client.QuarantinedCall, len(records))}
@@ -169,23 +174,43 @@ func (h *host) answerQuarantine(w http.ResponseWriter, r *http.Request) {
 	admin.Answer(w, http.StatusOK, list)
 }
 
-// callRequest reads which calls in quarantine are meant.
-func callRequest(w http.ResponseWriter, r *http.Request) (meant func(*functions.Record) bool, err error) {
+// has tells whether the file in force has a function.
+func (h *host) has(function string) bool {
+	return slices.Contains(h.g.current().config.Names().Functions, function)
+}
+
+// callRequest reads which calls in quarantine are meant, and refuses words that mean none:
+// a number that no call has, a function that there is not.
+func (h *host) callRequest(w http.ResponseWriter, r *http.Request) (meant func(*functions.Record) bool, ok bool) {
 	which, err := quarantined(w, r)
 	if err != nil {
-		return nil, err
+		admin.Refuse(w, http.StatusBadRequest, err)
+		return nil, false
+	}
+	records, err := h.manager.Quarantined(r.Context(), which.Function, math.MaxInt)
+	if err == nil && which.Function != "" && len(records) == 0 && !h.has(which.Function) {
+		err = functions.ErrNoFunction
+	}
+	if err != nil {
+		h.refuseFunction(w, which.Function, err)
+		return nil, false
+	}
+	for _, seq := range which.Seqs {
+		if !slices.ContainsFunc(records, func(q functions.Record) bool { return q.Seq == seq }) {
+			admin.Refuse(w, http.StatusNotFound, fmt.Errorf("no call in quarantine has the number %d, and nothing was done (`greengate function quarantine` lists them)", seq))
+			return nil, false
+		}
 	}
 	return func(q *functions.Record) bool {
 		return which.All || slices.Contains(which.Seqs, q.Seq) || which.Function != "" && which.Function == q.Function ||
 			which.Topic != "" && message.Match(which.Topic, q.Topic)
-	}, nil
+	}, true
 }
 
 // answerRequeue puts calls back to the ends of their queues, by the rows in force.
 func (h *host) answerRequeue(w http.ResponseWriter, r *http.Request) {
-	meant, err := callRequest(w, r)
-	if err != nil {
-		admin.Refuse(w, http.StatusBadRequest, err)
+	meant, ok := h.callRequest(w, r)
+	if !ok {
 		return
 	}
 	stay := map[int64]bool{} // no row; asked again, a call is still one
@@ -208,9 +233,8 @@ func (h *host) answerRequeue(w http.ResponseWriter, r *http.Request) {
 
 // answerDiscard deletes calls in quarantine.
 func (h *host) answerDiscard(w http.ResponseWriter, r *http.Request) {
-	meant, err := callRequest(w, r)
-	if err != nil {
-		admin.Refuse(w, http.StatusBadRequest, err)
+	meant, ok := h.callRequest(w, r)
+	if !ok {
 		return
 	}
 	n, err := h.manager.Discard(context.WithoutCancel(r.Context()), func(q functions.Record) bool { return meant(&q) })

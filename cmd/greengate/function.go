@@ -132,7 +132,7 @@ too; this needs none.`,
 	}
 	n := cmd.Flags().IntP("lines", "n", 100, fmt.Sprintf("the most lines of before: a `number` from 0 to %d", maxLines))
 	follow := cmd.Flags().BoolP("follow", "f", false, "go on with the lines that come, until Ctrl-C")
-	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
+	asJSON := cmd.Flags().Bool("json", false, "print one JSON document; with --follow an object a line")
 	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
 		if *n < 0 || *n > maxLines {
 			return badInput("--lines: %d is out of range (write 0 to %d)", *n, maxLines)
@@ -141,15 +141,32 @@ too; this needs none.`,
 		if err != nil {
 			return err
 		}
-		return daemon.FunctionLogs(cmd.Context(), args[0], *n, *follow, func(l client.FunctionLine) {
-			if *asJSON {
+		lines := []client.FunctionLine{} // of one document
+		err = daemon.FunctionLogs(cmd.Context(), args[0], *n, *follow, func(l client.FunctionLine) {
+			switch {
+			case *asJSON && *follow:
 				_ = writeLine(a.stdout, l) // a closed pipe ends the process by SIGPIPE
-				return
+			case *asJSON:
+				lines = append(lines, l)
+			default:
+				fmt.Fprintf(a.stdout, "%s  %-14s  %-7s  %s\n", l.Time.Local().Format("2006-01-02 15:04:05.000"), l.Instance, l.Stream, logText(l.Text))
 			}
-			fmt.Fprintf(a.stdout, "%s  %-14s  %-7s  %s\n", l.Time.Local().Format("2006-01-02 15:04:05.000"), l.Instance, l.Stream, printable(l.Text))
 		})
+		if err == nil && *asJSON && !*follow {
+			err = a.printJSON(lines)
+		}
+		return err
 	})
 	return cmd
+}
+
+// logText is a line of a function for a terminal. Tabs stay: AWS's form of a line has them.
+func logText(line string) string {
+	parts := strings.Split(line, "\t")
+	for i := range parts {
+		parts[i] = printable(parts[i])
+	}
+	return strings.Join(parts, "\t")
 }
 
 func oneFunction(_ *cobra.Command, args []string) error {

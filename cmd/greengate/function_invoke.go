@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,10 @@ import (
 
 	"greengate/core/admin/client"
 )
+
+// invokedTopic is the topic of calls by hand that name none, as $schedule is that of the
+// clock: code that reads its topic finds one.
+const invokedTopic = "$invoke"
 
 func newFunctionInvoke(a *app) *cobra.Command {
 	cmd := &cobra.Command{
@@ -25,7 +30,7 @@ Exit codes: 0 it answered, 1 there is no such function or the event is none, 2 i
 		Args: oneFunction,
 	}
 	event := cmd.Flags().String("event", "", "the `file` with the event, - for stdin; without it the event is {}")
-	topic := cmd.Flags().String("topic", "", "the `topic` that the function finds in its context")
+	topic := cmd.Flags().String("topic", invokedTopic, "the `topic` that the function finds in its context")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
 		payload := []byte("{}")
@@ -81,7 +86,7 @@ func (a *app) invoke(cmd *cobra.Command, function string, call client.Call, asJS
 
 func (a *app) writeCalled(c *client.Called) error {
 	for _, l := range c.Logs {
-		fmt.Fprintf(a.stderr, "%s: %s\n", l.Stream, printable(l.Text))
+		fmt.Fprintf(a.stderr, "%s: %s\n", l.Stream, logText(l.Text))
 	}
 	fmt.Fprintf(a.stderr, "took %s\n", shortSpan(c.DurationMS))
 	if c.Failure != nil {
@@ -148,7 +153,7 @@ func recordedCalls(data []byte) (calls []client.Call, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("message %d: %w", len(calls)+1, err)
 		}
-		call := client.Call{Topic: m.Topic, Payload: m.Base64}
+		call := client.Call{Topic: cmp.Or(m.Topic, invokedTopic), Payload: m.Base64}
 		var text string
 		switch {
 		case m.Payload == nil && m.Base64 == nil:

@@ -13,6 +13,7 @@ func TestRecordedCalls(t *testing.T) {
 		{"{\"time\": \"...\", \"verdict\": \"queued\", \"topic\": \"t\", \"bytes\": 0, \"payload\": \"\"}\n", "t: ", ""},
 		{`{"topic": "t", "bytes": 3}`, "", "message 1 has no payload"},
 		{`{"topic": "t", "payload": 1} {`, "", "message 2: "},
+		{`{"payload": 1}`, "$invoke: 1", ""},
 		{` `, "", "there is no message"},
 	} {
 		calls, err := recordedCalls([]byte(c.file))
@@ -23,5 +24,19 @@ func TestRecordedCalls(t *testing.T) {
 		if (err == nil) != (c.fault == "") || err != nil && !strings.Contains(err.Error(), c.fault) || strings.Join(got, " ") != c.want {
 			t.Errorf("%s: %q, %v", c.file, got, err)
 		}
+	}
+}
+
+func TestShortSpan(t *testing.T) {
+	for ms, want := range map[float64]string{0: "-", 0.0123: "0.0123 ms", 12.84: "12.8 ms", 999.4: "999 ms", 999.7: "1000 ms", 3000.4: "3000 ms", 86400000: "86400000 ms"} {
+		if got := shortSpan(ms); got != want {
+			t.Errorf("%v: %s, want %s", ms, got, want)
+		}
+	}
+}
+
+func TestLogText(t *testing.T) {
+	if got := logText("[INFO]\tx\x1b[2J\ty"); got != "[INFO]\tx?[2J\ty" {
+		t.Errorf("%q", got)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -16,14 +17,9 @@ import (
 func (g *gateway) reportFunctions(s *client.Status) {
 	s.Functions = g.functions.list()
 	for _, f := range g.functions.manager.Faults() {
-		fault := client.Fault{
-			Component: "function", Message: f.Function + ": " + f.Message,
-			NextStep: "`greengate function logs " + f.Function + "` tells more",
-		}
-		if !f.Since.IsZero() {
-			fault.Since = &f.Since
-		}
-		s.Faults = append(s.Faults, fault)
+		s.Faults = append(s.Faults, client.Fault{
+			Component: "function", Message: strings.TrimPrefix(f.Function+": "+f.Message, ": "), NextStep: f.NextStep, Since: given(f.Since),
+		})
 	}
 }
 
@@ -83,10 +79,13 @@ func writeFunctions(out io.Writer, list []client.Function) error {
 	return w.Flush()
 }
 
-// shortSpan writes milliseconds with three digits at most.
+// shortSpan writes milliseconds with three digits, or all that are before the point.
 func shortSpan(ms float64) string {
 	if ms == 0 {
 		return "-"
+	}
+	if ms >= 999.5 { // which %.3g writes as 1e+03
+		return fmt.Sprintf("%.0f ms", ms)
 	}
 	return fmt.Sprintf("%.3g ms", ms)
 }

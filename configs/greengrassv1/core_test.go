@@ -101,6 +101,10 @@ func TestCloudSettings(t *testing.T) {
 		{"keep-alive", `"keepAlive": 600`, `"keepAlive": 90`, "keep_alive: 90s"},
 		{"a port for the devices", `"keepAlive"`, `"ggMqttPort": 9000, "keepAlive"`, `listen: ["0.0.0.0:9000"]`},
 		{"a proxy", `"keepAlive"`, `"networkProxy": {"proxy": {"url": "http://proxy.shop:3128", "username": "me", "password": "a:b"}}, "keepAlive"`, `proxy: "http://me:a%3Ab@proxy.shop:3128"`},
+		{"a proxy with a login", `"keepAlive"`, `"networkProxy": {"proxy": {"url": "http://me:a%3Ab@proxy.shop"}}, "keepAlive"`, `proxy: "http://me:a%3Ab@proxy.shop:80"`},
+		{"a proxy with TLS", `"keepAlive"`, `"networkProxy": {"proxy": {"url": "https://me:a%3Ab@proxy.shop"}}, "keepAlive"`, "cloud:"},
+		{"a proxy that is none", `"keepAlive"`, `"networkProxy": {"proxy": {"url": "http://me:a%3Ab/@x@proxy shop"}}, "keepAlive"`, "cloud:"},
+		{"a proxy without its scheme", `"keepAlive"`, `"networkProxy": {"proxy": {"url": "me:a%3Ab@proxy.shop:80"}}, "keepAlive"`, "cloud:"},
 	} {
 		text := strings.ReplaceAll(config, c.old, c.with)
 		r, err := Import(one(text), Options{})
@@ -168,6 +172,29 @@ func TestTemplateValues(t *testing.T) {
 		r, err = Import([]File{{Name: "t", Data: []byte(text)}, {Name: "s", Data: []byte(stack)}}, Options{Values: map[string]string{"Name": "core_3"}})
 		if err != nil || r.Core != "core_3" || r.Config.Devices[0].Thing != "lamp2" {
 			t.Errorf("%s: %v, %+v", form, err, r)
+		}
+	}
+}
+
+// A value that no template wants is a wrong name.
+func TestUselessValues(t *testing.T) {
+	cert := strings.Repeat("ab", 32)
+	for _, c := range []struct{ in, name, want string }{
+		{stackTemplate, "Nope", `--set: no template has the parameter or resource "Nope" (parameters are Name, Cert)`},
+		{stackTemplate, "Nothing.Arn", `"Nothing.Arn"`},
+		{stackTemplate, "Thing.Arn", ""}, {stackTemplate, "AWS::Region", ""},
+		{`{"Cores":[` + strings.ReplaceAll(dev, "thing/one", "thing/c") + `]}`, "Name", `(parameters are none)`},
+	} {
+		values := map[string]string{c.name: "x"}
+		if c.in == stackTemplate {
+			values["Name"], values["Cert"], values["Thing"] = "core_1", cert, "lamp"
+		}
+		if c.name == "Thing.Arn" {
+			values["Thing.Arn"] = "arn:aws:iot:r:1:thing/lamp"
+		}
+		_, err := Import(one(c.in), Options{Values: values})
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}
 }

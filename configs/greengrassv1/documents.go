@@ -53,6 +53,7 @@ type documents struct {
 	addresses   []*node               // of get-connectivity-info
 	values      map[string]string     // for templates
 	needed      map[string]*node      // values that no input has, and conditions depend on
+	asked       map[string]bool       // values that templates want
 	templates   []*node
 	absent      []string // parts that the group names and no input holds
 }
@@ -62,7 +63,7 @@ type lambdaInfo struct{ runtime, handler string }
 
 // recognise finds out by its content what each file is.
 func recognise(files []File, values map[string]string) *documents {
-	d := &documents{lambda: map[string]lambdaInfo{}, values: map[string]string{}, needed: map[string]*node{}}
+	d := &documents{lambda: map[string]lambdaInfo{}, values: map[string]string{}, needed: map[string]*node{}, asked: map[string]bool{}}
 	d.read(files, "known are the answers of aws greengrass get-group-version and get-*-definition-version, CloudFormation templates and the core's config.json", d.take)
 	for name, v := range values { // what the caller says counts before all else
 		d.values[name] = v
@@ -262,7 +263,7 @@ func (d *documents) region() {
 
 // template takes the Greengrass resources of a template.
 func (d *documents) template(top *node) {
-	t := &template{top: top, values: d.values, faults: &d.faults, needed: d.needed}
+	t := &template{top: top, values: d.values, asked: d.asked, faults: &d.faults, needed: d.needed}
 	resources := top.get("Resources")
 	for i, name := range resources.keys {
 		r := resources.values[i]

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"greengate/configs"
 )
@@ -72,6 +73,10 @@ func Import(files []File, o Options) (*Result, error) {
 	for _, what := range d.absent {
 		report.lacks(nil, what, "the group names it, and no input holds it: add that file, or nothing of it is here")
 	}
+	named := func(v groupVersion) bool { return slices.Contains(v.called(), o.Group) }
+	if g.id == "" && (o.Group == "" || slices.ContainsFunc(d.groups, named)) {
+		report.todo("say the id of the group, which discovery answers and the inputs do not say: --group ID at the import, or `group` in the file, where %q stands in its place", t.s.group)
+	}
 	t.translate()
 	copies := t.core(&finder{pems: d.pems, read: o.Read})
 	d.noteFiles(copies)
@@ -94,9 +99,14 @@ func read(files []File, o *Options) (*documents, *group, error) {
 	}
 	for {
 		d := recognise(files, values)
-		c := d.choose()
+		c := d.choose(o.Group)
 		r := reader{needed: d.needed, missing: slices.Sorted(maps.Keys(d.needed))}
 		g := r.read(d, c)
+		if len(d.faults) == 0 {
+			if err := d.useless(o.Values); err != nil {
+				return nil, nil, err
+			}
+		}
 		// A fault of a text that lacks something would be told too early.
 		if len(r.missing) > 0 && o.Ask != nil && len(d.faults) == 0 {
 			if err := askAll(d, &r, o, values); err != nil {
@@ -111,7 +121,7 @@ func read(files []File, o *Options) (*documents, *group, error) {
 			return nil, nil, unique(faults)
 		}
 		if g.coreAt == nil && g.config == nil && len(g.devices)+len(g.rows)+len(g.functions) == 0 {
-			return nil, nil, ErrNothing
+			return nil, nil, d.nothing()
 		}
 		d.absent = c.absent
 		for _, what := range c.others {
@@ -119,6 +129,24 @@ func read(files []File, o *Options) (*documents, *group, error) {
 		}
 		return d, g, nil
 	}
+}
+
+// useless tells of values that no template has a use for: their names are wrong.
+func (d *documents) useless(values map[string]string) error {
+	var parameters []string
+	for _, t := range d.templates {
+		if p := t.get("Parameters"); p != nil {
+			parameters = append(parameters, p.keys...)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		made, _, _ := strings.Cut(name, ".")
+		resource := func(t *node) bool { return t.find("Resources", made) != nil }
+		if !d.asked[name] && !strings.HasPrefix(name, "AWS::") && !slices.Contains(parameters, name) && !slices.ContainsFunc(d.templates, resource) {
+			return fmt.Errorf("--set: no template has the parameter or resource %q (parameters are %s)", clip(name), cmp.Or(strings.Join(parameters, ", "), "none"))
+		}
+	}
+	return nil
 }
 
 func askAll(d *documents, r *reader, o *Options, values map[string]string) error {

@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -245,7 +247,7 @@ func TestFolder(t *testing.T) {
 	}
 	link := filepath.Join(root, "link")
 	text := reportText(t, importFolder(t, link, Options{}))
-	for _, say := range []string{"core.json: core definition", link + ": not read: 2 files with other ends of the name (code, logs)",
+	for _, say := range []string{"core.json: core definition", link + ": not read: 2 files taken for code or logs: lambda/index.js, log/a.log",
 		"left alone, nothing that the import knows: " + filepath.Join(root, "real/lambda/package.json")} {
 		if !strings.Contains(text, say) {
 			t.Errorf("the report does not say %q:\n%s", say, text)
@@ -254,6 +256,11 @@ func TestFolder(t *testing.T) {
 	if strings.Contains(text, "hidden") {
 		t.Errorf("it looked into .git:\n%s", text)
 	}
+	// A log of the core that looks like JSON at first is no fault.
+	put("log/b.log", "[2019-11-18T10:00:00.000Z][INFO]-arn:aws:lambda")
+	if text := reportText(t, importFolder(t, link, Options{})); !strings.Contains(text, filepath.Join(root, "real/log/b.log")) {
+		t.Errorf("the report does not say what became of the log:\n%s", text)
+	}
 	put("half.json", `{"Definition":{"Devices":[{"ThingArn":"arn:aws:iot`)
 	files, err := Collect([]string{link})
 	if err != nil {
@@ -261,5 +268,102 @@ func TestFolder(t *testing.T) {
 	}
 	if _, err := Import(files, Options{}); err == nil || !strings.Contains(err.Error(), "half.json:1:50: this is no JSON: ") {
 		t.Errorf("half a definition: %v", err)
+	}
+}
+
+// What a file is, is seen from its content in folders and zips, too; when nothing is found
+// the error names what was passed over.
+func TestNamesWithoutEnds(t *testing.T) {
+	core := `{"Cores":[` + strings.ReplaceAll(dev, "thing/one", "thing/c") + `]}`
+	cert, _ := credential(t)
+	for what, text := range map[string]string{
+		"an object": "\n" + core, "an array": "[" + core + "]", "YAML": "---\n" + core, "a byte order mark": "\uFEFF" + core,
+	} {
+		dir := t.TempDir()
+		var zipped bytes.Buffer
+		z := zip.NewWriter(&zipped)
+		for name, text := range map[string]string{"x": text, "cert.of.c": cert, "code.js": "x", "large": "{" + strings.Repeat(" ", maxGuessed)} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			w, err := z.Create(name)
+			if err == nil {
+				_, err = w.Write([]byte(text))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		archive := filepath.Join(t.TempDir(), "z")
+		if err := os.WriteFile(archive, zipped.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{dir, archive} {
+			text := reportText(t, importFolder(t, path, Options{}))
+			for _, say := range []string{path + "/x: core definition", path + "/cert.of.c: certificate or key", path + ": not read: 2 files taken for code or logs: "} {
+				if !strings.Contains(text, say) {
+					t.Errorf("%s in %s: the report does not say %q:\n%s", what, path, say, text)
+				}
+			}
+		}
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"a.py": "x", "b.json": `{"a":1}`} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := Collect([]string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Import(files, Options{})
+	if want := fmt.Sprintf("%v (left alone: %s/b.json, %s (1 file taken for code or logs: a.py))", ErrNothing, dir, dir); !errors.Is(err, ErrNothing) || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+const twoGroups = `Resources:
+  A: {Type: AWS::Greengrass::Group, Properties: {Name: one, InitialVersion: {CoreDefinitionVersionArn: !GetAtt CA.LatestVersionArn}}}
+  CA: {Type: AWS::Greengrass::CoreDefinition, Properties: {InitialVersion: {Cores: [{Id: i, ThingArn: "arn:aws:iot:r:a:thing/a", CertificateArn: "arn:aws:iot:r:a:cert/1"}]}}}
+  B: {Type: AWS::Greengrass::Group, Properties: {Name: two, InitialVersion: {CoreDefinitionVersionArn: !GetAtt CB.LatestVersionArn}}}
+  CB: {Type: AWS::Greengrass::CoreDefinition, Properties: {InitialVersion: {Cores: [{Id: i, ThingArn: "arn:aws:iot:r:a:thing/b", CertificateArn: "arn:aws:iot:r:a:cert/2"}]}}}
+`
+
+// --group chooses one of several groups, by id, by name, or by what a template calls it. An
+// id that nothing says is left to do.
+func TestChosenGroup(t *testing.T) {
+	const todo = "say the id of the group, which discovery answers and the inputs do not say: --group ID"
+	versions := ""
+	for _, id := range []string{"one", "two"} {
+		versions += `{"Id":"` + id + `","Arn":"x","Definition":{"CoreDefinitionVersionArn":"` + id + `"}}{"Arn":"` + id + `","Definition":{"Cores":[` + strings.ReplaceAll(dev, "thing/one", "thing/core-"+id) + `]}}`
+	}
+	set := map[string]string{"Name": "c", "Cert": strings.Repeat("ab", 32), "Thing": "lamp"}
+	for _, c := range []struct {
+		in, group, core, file string
+		todo                  bool
+	}{
+		{twoGroups, "one", "a", "one", true}, {twoGroups, "two", "b", "two", true}, {twoGroups, "B", "b", "B", true},
+		{versions, "one", "core-one", "one", false}, {versions, "two", "core-two", "two", false},
+		{stackTemplate, "", "c", "greengrass", true}, {stackTemplate, "given", "c", "given", false},
+	} {
+		o := Options{Group: c.group}
+		if c.in == stackTemplate {
+			o.Values = set
+		}
+		r, err := Import(one(c.in), o)
+		if err != nil {
+			t.Errorf("--group %q: %v", c.group, err)
+		} else if text := reportText(t, r); r.Core != c.core || r.Config.Group != c.file || strings.Contains(text, todo) != c.todo {
+			t.Errorf("--group %q: core %s, group %s; the report\n%s", c.group, r.Core, r.Config.Group, text)
+		}
+	}
+	for _, group := range []string{"", "neither"} {
+		if _, err := Import(one(twoGroups), Options{Group: group}); err == nil || !strings.Contains(err.Error(), "another group version; the first is in in:2 Resources.A.Properties.InitialVersion (--group chooses: 'one' or 'two')") {
+			t.Errorf("--group %q: %v", group, err)
+		}
 	}
 }

@@ -22,19 +22,23 @@ type File struct {
 	// Named says that the caller named this very file, so that it must be something
 	// that the import knows.
 	Named bool
+	// Guessed says that its beginning alone made it an input, not the end of its name.
+	Guessed bool
 	// Unread says why Data is not there: a file in a folder that may not be read.
 	Unread string
 }
 
 // The bounds of an input: far more than any group has, and less than a machine's memory.
 const (
-	maxFile  = 32 << 20
-	maxAll   = 256 << 20
-	maxFiles = 20_000
+	maxFile    = 32 << 20
+	maxAll     = 256 << 20
+	maxFiles   = 20_000
+	maxGuessed = 4 << 20
 )
 
 // known are the ends of names that are read in folders and zips. A core's folder has
-// much else in it: the code of functions, logs.
+// much else in it: the code of functions, logs. Of that a file is read when it is small and
+// begins as JSON, YAML or PEM may.
 var known = []string{".json", ".yaml", ".yml", ".template", ".txt", ".pem", ".crt", ".cer", ".cert", ".key"}
 
 // Collect reads files, folders with all below them, and zip archives.
@@ -56,6 +60,8 @@ func Collect(paths []string) ([]File, error) {
 	}
 	return c.files, nil
 }
+
+var beginnings = []string{"{", "[", "---", "\uFEFF", "\xFF\xFE", "\xFE\xFF"}
 
 type collector struct {
 	files []File
@@ -109,7 +115,7 @@ func (c *collector) folder(dir string) error {
 	if err != nil {
 		return err
 	}
-	others := 0
+	var others skipped
 	err = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrPermission):
@@ -122,13 +128,15 @@ func (c *collector) folder(dir string) error {
 			}
 			return nil
 		}
-		zipped := strings.EqualFold(path.Ext(name), ".zip")
-		if !readable(name) && !zipped {
-			others++
-			return nil
-		}
-		if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() || info.Size() > maxFile {
+		info, err := os.Stat(name)
+		if err != nil || !info.Mode().IsRegular() || info.Size() > maxFile {
 			return nil // a link that leads nowhere, a socket
+		}
+		zipped := strings.EqualFold(path.Ext(name), ".zip")
+		guessed := !readable(name) && !zipped
+		if guessed && (info.Size() > maxGuessed || !begins(func() (io.ReadCloser, error) { return os.Open(name) })) {
+			others.add(strings.TrimPrefix(name, root+"/"))
+			return nil
 		}
 		data, err := c.read(name)
 		switch {
@@ -141,12 +149,50 @@ func (c *collector) folder(dir string) error {
 		case zipped:
 			return nil
 		}
-		return c.add(File{Name: name, Data: data})
+		return c.add(File{Name: name, Data: data, Guessed: guessed})
 	})
-	if err == nil && others > 0 {
-		err = c.add(File{Name: dir, Unread: count(others, "file") + " with other ends of the name (code, logs)"})
+	if err != nil {
+		return err
 	}
-	return err
+	return c.leave(dir, &others)
+}
+
+// skipped are files that are not read, since neither name nor beginning says that they
+// could be an input.
+type skipped struct {
+	n     int
+	names []string // of the first few
+}
+
+func (s *skipped) add(name string) {
+	if s.n++; s.n <= 3 {
+		s.names = append(s.names, name)
+	}
+}
+
+// leave says which files of a folder or zip were not read.
+func (c *collector) leave(dir string, s *skipped) error {
+	if s.n == 0 {
+		return nil
+	}
+	text := count(s.n, "file") + " taken for code or logs: " + strings.Join(s.names, ", ")
+	if s.n > len(s.names) {
+		text += fmt.Sprintf(" and %d more", s.n-len(s.names))
+	}
+	return c.add(File{Name: dir, Unread: text})
+}
+
+// begins tells whether a file begins as one that is read whatever it is called.
+func begins(open func() (io.ReadCloser, error)) bool {
+	r, err := open()
+	if err != nil {
+		return false
+	}
+	defer r.Close()
+	head := make([]byte, 512)
+	n, _ := io.ReadFull(r, head) // a short one has a beginning, too
+	text := strings.TrimLeft(string(head[:n]), " \t\r\n")
+	return slices.ContainsFunc(beginnings, func(b string) bool { return strings.HasPrefix(text, b) })
 }
 
 func readable(name string) bool { return slices.Contains(known, strings.ToLower(path.Ext(name))) }
@@ -156,8 +202,14 @@ func (c *collector) zip(name string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
+	var others skipped
 	for _, entry := range archive.File {
-		if entry.FileInfo().IsDir() || !readable(entry.Name) {
+		if entry.FileInfo().IsDir() {
+			continue
+		}
+		guessed := !readable(entry.Name)
+		if guessed && (entry.UncompressedSize64 > maxGuessed || !begins(entry.Open)) {
+			others.add(entry.Name)
 			continue
 		}
 		r, err := entry.Open()
@@ -167,11 +219,11 @@ func (c *collector) zip(name string, data []byte) error {
 		text, err := c.bounded(name+"/"+entry.Name, r)
 		r.Close()
 		if err == nil {
-			err = c.add(File{Name: name + "/" + entry.Name, Data: text})
+			err = c.add(File{Name: name + "/" + entry.Name, Data: text, Guessed: guessed})
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return c.leave(name, &others)
 }

@@ -42,7 +42,7 @@ func (in *intake) read(files []File, hint string, take func(doc *node) string) {
 		docs, err := parseFile(f)
 		var fault configs.Fault
 		if errors.As(err, &fault) {
-			if f.Named || suspicious(f.Data) {
+			if f.Named || !f.Guessed && suspicious(f.Data) {
 				in.faults = append(in.faults, fault)
 			} else {
 				in.note(f.Name, "")
@@ -63,6 +63,25 @@ func (in *intake) read(files []File, hint string, take func(doc *node) string) {
 }
 
 func (in *intake) note(file, what string) { in.known = append(in.known, Input{file, what}) }
+
+// nothing is ErrNothing with what was passed over.
+func (in *intake) nothing() error {
+	var left []string
+	for _, k := range in.known {
+		if k.What == "" {
+			left = append(left, k.File)
+		} else if what, ok := strings.CutPrefix(k.What, "not read: "); ok {
+			left = append(left, fmt.Sprintf("%s (%s)", k.File, what))
+		}
+	}
+	if len(left) == 0 {
+		return ErrNothing
+	}
+	if n := len(left); n > 5 {
+		left = append(left[:5], fmt.Sprintf("%d more", n-5))
+	}
+	return fmt.Errorf("%w (left alone: %s)", ErrNothing, strings.Join(left, ", "))
+}
 
 // suspicious tells whether a file that is neither JSON nor YAML was meant to be a
 // definition. Folders hold much else, the code of functions among it.

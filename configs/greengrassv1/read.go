@@ -331,4 +331,5 @@ func (r *reader) resource(n *node) resource {
 	return w
 }
 
-func seconds(n int64) time.Duration { return time.Duration(min(n, 1<<30)) * time.Second }
+// seconds is a time; more than 272 years are that.
+func seconds(n int64) time.Duration { return time.Duration(min(n, 1<<33)) * time.Second }

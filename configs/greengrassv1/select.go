@@ -1,6 +1,7 @@
 package greengrassv1
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,11 +17,12 @@ type chosen struct {
 
 // choose finds the definitions of the one group: those that the group version names, or
 // all where there is none and each is there in one version.
-func (d *documents) choose() *chosen {
+// The group is the one that is called wanted, if there are several.
+func (d *documents) choose(wanted string) *chosen {
 	c := &chosen{name: d.name, bodies: map[string][]*node{}}
-	g := d.group()
+	g := d.group(wanted)
 	if g != nil {
-		c.id = g.id
+		c.id, c.name = g.id, cmp.Or(g.name, d.name)
 	}
 	for i := range parts {
 		p := &parts[i]
@@ -55,21 +57,39 @@ func (d *documents) choose() *chosen {
 	return c
 }
 
-// group is the one group version; nil when there is none.
-func (d *documents) group() *groupVersion {
-	for i := range d.groups {
-		if i > 0 && !sameRefs(&d.groups[i], &d.groups[0]) {
-			d.faults = append(d.faults, d.groups[i].body.fault("give the one that was deployed last",
-				"another group version; the first is in %s", d.groups[0].body.place()))
+// group is the one group version, of those that are called wanted if there are such; nil
+// when there is none.
+func (d *documents) group(wanted string) *groupVersion {
+	groups := slices.DeleteFunc(slices.Clone(d.groups), func(g groupVersion) bool { return !slices.Contains(g.called(), wanted) })
+	if len(groups) == 0 {
+		groups = d.groups
+	}
+	for i := range groups {
+		if i > 0 && !sameRefs(&groups[i], &groups[0]) {
+			hint := "give the one that was deployed last"
+			if a, b := groups[0].called()[0], groups[i].called()[0]; a != b {
+				hint = fmt.Sprintf("--group chooses: '%s' or '%s'", a, b)
+			}
+			d.faults = append(d.faults, groups[i].body.fault(hint, "another group version; the first is in %s", groups[0].body.place()))
 		}
-		if d.groups[0].name == "" {
-			d.groups[0].name = d.groups[i].name
+		if groups[0].name == "" {
+			groups[0].name = groups[i].name
 		}
 	}
-	if len(d.groups) == 0 {
+	if len(groups) == 0 {
 		return nil
 	}
-	return &d.groups[0]
+	return &groups[0]
+}
+
+// called are the words that mean a group: its id, or its name, and what a template calls it.
+func (g *groupVersion) called() (words []string) {
+	for _, w := range []string{g.id, g.name, strings.TrimPrefix(g.body.scalar("GroupId"), "stack:"), g.arn} {
+		if w = strings.TrimPrefix(w, "stack:"); w != "" {
+			words = append(words, w)
+		}
+	}
+	return append(words, "") // without --group any is meant
 }
 
 func sameRefs(a, b *groupVersion) bool {

@@ -11,6 +11,7 @@ import (
 type template struct {
 	top    *node
 	values map[string]string // of parameters and of what the stack has made, by name
+	asked  map[string]bool   // names that were looked up there
 	faults *configs.Faults
 	needed map[string]*node // values on which a condition depends
 	depth  int
@@ -132,13 +133,20 @@ func (t *template) listOf(n *node) []*node {
 	return r.values
 }
 
+// given is a value that somebody has given.
+func (t *template) given(name string) (v string, ok bool) {
+	t.asked[name] = true
+	v, ok = t.values[name]
+	return v, ok
+}
+
 // ref is the value of Ref: a parameter, a pseudo parameter, or what a resource is
 // called. Nil is AWS::NoValue.
 func (t *template) ref(n *node, name string) *node {
 	if name == "AWS::NoValue" {
 		return nil
 	}
-	if v, given := t.values[name]; given {
+	if v, given := t.given(name); given {
 		return t.parameterValue(n, name, v)
 	}
 	if strings.HasPrefix(name, "AWS::") {
@@ -218,7 +226,7 @@ func stackARN(name string) string { return "stack:" + name }
 // where is region and account.
 func (t *template) where() string {
 	value := func(name string) string {
-		if v, given := t.values[name]; given {
+		if v, given := t.given(name); given {
 			return v
 		}
 		return marked(name)
@@ -236,7 +244,7 @@ func (t *template) functionARN(f string) string {
 
 // getAtt is the value of an attribute of a resource.
 func (t *template) getAtt(n *node, name, attribute string) string {
-	if v, given := t.values[name+"."+attribute]; given {
+	if v, given := t.given(name + "." + attribute); given {
 		return v
 	}
 	r := t.top.find("Resources", name)

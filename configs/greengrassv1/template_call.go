@@ -86,7 +86,7 @@ func (t *template) call(n *node, function string, arg *node) *node {
 		return t.resolve(v)
 	case "Fn::ImportValue":
 		name := t.textOf(arg)
-		if v, given := t.values[name]; given {
+		if v, given := t.given(name); given {
 			return at(n, v)
 		}
 		return at(n, marked(name))

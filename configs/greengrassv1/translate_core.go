@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -68,10 +69,13 @@ func (f *finder) find(path string) (data []byte, from string) {
 
 // configName is what the owner knows the core's own configuration as.
 func (t *translator) configName() string {
-	if t.s.report.From == "greengrass-v2" {
-		return "effectiveConfig.yaml"
+	switch {
+	case t.s.report.From != "greengrass-v2":
+		return "config.json"
+	case t.g.config != nil && t.g.config.thing == "":
+		return "the deployment"
 	}
-	return "config.json"
+	return "effectiveConfig.yaml"
 }
 
 // core fills in the section cloud from config.json. It returns the files that go along.
@@ -100,10 +104,6 @@ func (t *translator) core(f *finder) (copies []Copy) {
 	if c.functionsAsRoot {
 		r.lacks(c.at, "allowFunctionsToRunAsRoot", "a function runs as root only where the gateway does, and `user` says so; better give it what it needs under devices, read and write")
 	}
-	if c.host == "" {
-		r.lacks(c.at, "endpoint of AWS IoT Core", "%s names none: the section cloud stands in the file as a comment", t.configName())
-		return nil
-	}
 	t.s.origins = map[string]*node{"cloud.endpoint": c.hostAt, "cloud.proxy": c.proxyAt}
 	t.s.cloud = &siteCloud{certificate: coreCertificate, key: coreKey, ca: amazonRoot}
 	t.endpoint(c)
@@ -115,10 +115,13 @@ func (t *translator) endpoint(c *coreConfig) {
 	s, r := t.s.cloud, t.s.report
 	s.endpoint = c.host
 	account, rest, _ := strings.Cut(c.host, ".")
-	if strings.HasPrefix(rest, "iot.") && strings.HasSuffix(rest, ".amazonaws.com") && !strings.HasSuffix(account, "-ats") {
+	switch {
+	case c.host == "":
+		r.lacks(c.at, "endpoint of AWS IoT Core", "%s names none: the section cloud stands in the file as a comment, to be filled in (docs/cloud.md)", t.configName())
+	case strings.HasPrefix(rest, "iot.") && strings.HasSuffix(rest, ".amazonaws.com") && !strings.HasSuffix(account, "-ats"):
 		s.endpoint = account + "-ats." + rest
 		r.translated(c.at, "endpoint "+c.host, "cloud.endpoint: %s, the endpoint of the same account whose certificate Amazon's root CA 1 has signed", s.endpoint)
-	} else {
+	default:
 		r.took(c.at, "endpoint "+c.host, "cloud.endpoint")
 	}
 	if c.mqttPort == 443 {
@@ -136,6 +139,9 @@ func (t *translator) endpoint(c *coreConfig) {
 	}
 }
 
+// login is what no report shows of a proxy.
+var login = regexp.MustCompile(`^([A-Za-z0-9+.-]*:?//)?.*@`)
+
 func (t *translator) proxy(c *coreConfig) {
 	if c.proxy == "" {
 		return
@@ -143,7 +149,7 @@ func (t *translator) proxy(c *coreConfig) {
 	u, err := url.Parse(c.proxy)
 	r := t.s.report
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "socks5" {
-		r.lacks(c.at, "proxy "+clip(c.proxy), "cloud.proxy takes http:// and socks5://; left out")
+		r.lacks(c.at, "proxy "+clip(login.ReplaceAllString(c.proxy, "${1}xxxxx@")), "cloud.proxy takes http:// and socks5://; left out")
 		return
 	}
 	// The path means nothing, and the port must be said.
@@ -155,7 +161,7 @@ func (t *translator) proxy(c *coreConfig) {
 	if strings.Contains(u.Hostname(), ":") {
 		p.Host = "[" + u.Hostname() + "]:" + port
 	}
-	if c.proxyUser != "" {
+	if p.User = u.User; c.proxyUser != "" {
 		p.User = url.UserPassword(c.proxyUser, c.proxyPassword)
 	}
 	t.s.cloud.proxy = p.String()

@@ -1,10 +1,8 @@
 package greengrassv1
 
 import (
-	"cmp"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,10 +28,9 @@ var systemFunctions = map[string]string{
 
 // The bounds that the group file knows.
 const (
-	leastMemory  = 64 << 20 // of a runtime with its interface client
-	leastTimeout = time.Millisecond
-	mostTimeout  = 24 * time.Hour
-	leastSpool   = 1 << 20
+	leastMemory = 64 << 20 // of a runtime with its interface client
+	mostTimeout = 24 * time.Hour
+	leastSpool  = 1 << 20
 )
 
 func (t *translator) doFunctions() {
@@ -102,8 +99,6 @@ func (t *translator) spooler(f *function) {
 	r.translated(f.at, "GGCloudSpooler", "cloud.spool with when_full: drop_oldest, as the spooler did; a message leaves it on the acknowledgement of the cloud only")
 }
 
-var handlerForm = regexp.MustCompile(`^[A-Za-z0-9_./-]+\.[A-Za-z_][A-Za-z0-9_]*$`)
-
 // function translates the settings of one function.
 func (t *translator) function(f *function, name string) siteFunction {
 	s := siteFunction{name: name, dir: "functions/" + strings.ReplaceAll(name, ":", "_"), pinned: f.pinned}
@@ -119,12 +114,15 @@ func (t *translator) function(f *function, name string) siteFunction {
 	id := strings.TrimSuffix(f.arn.name+":"+f.arn.qualifier, ":")
 	say("was %s; its code goes to %s", id, s.dir)
 	t.command(f, &s)
-	if f.encoding == "binary" {
+	switch strings.ToLower(f.encoding) { // the API takes it in both cases
+	case "binary":
 		s.encoding = "binary"
+	case "", "json":
+	default:
+		r.lacks(f.at, fmt.Sprintf("EncodingType %s of %s", clip(f.encoding), name), "there are json and binary; its events are JSON")
 	}
-	s.timeout = f.timeout
-	if s.timeout != 0 {
-		s.timeout = min(max(s.timeout, leastTimeout), mostTimeout)
+	if s.timeout = min(f.timeout, mostTimeout); s.timeout != f.timeout {
+		r.translated(f.at, "Timeout of "+name, "timeout: %s in place of %s, which is longer than a call may take", timeText(s.timeout), timeText(f.timeout))
 	}
 	t.memory(f, &s)
 	switch {
@@ -163,41 +161,6 @@ func (t *translator) memory(f *function, s *siteFunction) {
 		s.memory = f.memory << 10
 		t.s.report.took(f.at, "MemorySize of "+s.name, "memory: %s", sizeText(s.memory))
 	}
-}
-
-// command finds out how the function is started.
-func (t *translator) command(f *function, s *siteFunction) {
-	handler := f.handler
-	if handler == "" && handlerForm.MatchString(f.executable) && f.encoding != "binary" {
-		handler = f.executable
-	}
-	s.handler = handler
-	args := strings.Fields(f.args)
-	r := t.s.report
-	switch runtime := strings.ToLower(f.runtime); {
-	case strings.HasPrefix(runtime, "python"):
-		s.handler = cmp.Or(handler, "lambda_function.lambda_handler")
-		s.command = append([]string{"python3", "-m", "greengate_runtime"}, args...)
-		r.translated(f.at, "runtime "+f.runtime+" of "+s.name, "the python3 of this machine, with the runtime client that the gateway brings; greengrasssdk runs unmodified when it lies beside the code")
-	case strings.HasPrefix(runtime, "nodejs"):
-		s.handler = cmp.Or(handler, "index.handler")
-		s.command = append([]string{"node", "-e", "require('greengate-runtime')"}, args...)
-		r.translated(f.at, "runtime "+f.runtime+" of "+s.name, "the node of this machine, with the runtime client that the gateway brings; aws-greengrass-core-sdk runs unmodified when it lies beside the code")
-	case strings.HasPrefix(runtime, "java"):
-		s.command = append([]string{"java", "-cp", "./*:.", "com.amazonaws.services.lambda.runtime.api.client.AWSLambda", cmp.Or(handler, "Handler")}, args...)
-		r.todo("add aws-lambda-java-runtime-interface-client to %s, for the function %s", s.dir, s.name)
-	case handler == "" && f.executable != "" && filePathIsPlain(f.executable):
-		s.command = append([]string{"./" + path.Base(f.executable)}, args...)
-		r.lacks(f.at, "executable "+f.executable+" of "+s.name, "one that uses the C SDK of Greengrass has to be built with a Lambda runtime client (aws-lambda-cpp)")
-	default:
-		s.command = append([]string{"./bootstrap"}, args...)
-		s.comments = append(s.comments, "its runtime is not known: for Python [python3, -m, greengate_runtime], for Node [node, -e, require('greengate-runtime')], or a program that has a runtime client")
-		r.lacks(f.at, "runtime of "+s.name, "the group does not say it: give the answer of aws lambda get-function-configuration too, or write its command into the file")
-	}
-}
-
-func filePathIsPlain(s string) bool {
-	return !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' }) && path.Base(s) != "." && path.Base(s) != "/"
 }
 
 // access writes the local resources of the function as paths.

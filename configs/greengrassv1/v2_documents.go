@@ -31,12 +31,16 @@ type v2Documents struct {
 	at                         map[string]*node
 	things                     []string // associated client devices
 	core                       string
-	system                     *node // of config.yaml and effectiveConfig.yaml
+	targets                    []*node // of deployments to one core each
+	system                     *node   // of config.yaml and effectiveConfig.yaml
 }
 
 func recogniseV2(files []File) *v2Documents {
 	d := &v2Documents{recipes: map[string][]*node{}, running: map[string][]*node{}, deployed: map[string][]*node{}, at: map[string]*node{}}
 	d.read(files, "known are the answers of aws greengrassv2 get-deployment and list-client-devices-associated-with-core-device, recipes, and the core's effectiveConfig.yaml", d.take)
+	if d.core == "" && len(d.targets) > 0 {
+		d.core = thingOf(d.targets[0].text)
+	}
 	return d
 }
 
@@ -66,6 +70,9 @@ func (d *v2Documents) take(n *node) string {
 		d.component(d.recipes, n.scalar("ComponentName"), n, n.find("ComponentConfiguration", "DefaultConfiguration"))
 		return "recipe of " + n.scalar("ComponentName")
 	case n.get("components") != nil && n.get("components").kind == object:
+		if target := n.get("targetArn"); thingOf(n.scalar("targetArn")) != "" {
+			d.targets = append(d.targets, target)
+		}
 		each(n.get("components"), func(name string, v *node) { d.component(d.deployed, name, v, d.merge(v.get("configurationUpdate"))) })
 		return "deployment"
 	case n.get("services") != nil && n.get("services").kind == object:

@@ -36,13 +36,18 @@ func ImportV2(files []File, certificates map[string]string, o Options) (*Result,
 	t.bridge()
 	t.local()
 	t.others()
+	for _, d := range t.d.targets {
+		if thing := thingOf(d.text); t.s.core != thing {
+			report.lacks(d, "deployment to "+thing, "it is for another core, and taken for this one")
+		}
+	}
 	g := &group{core: t.s.core, coreSync: true, config: t.nucleus()}
 	if faults := append(d.faults, r.faults...); len(faults) > 0 {
 		return nil, unique(faults)
 	}
 	switch {
 	case len(d.components) == 0 && len(d.things) == 0:
-		return nil, ErrNothing
+		return nil, d.nothing()
 	case t.s.core == "":
 		return nil, errors.New("the inputs do not name the core (add effectiveConfig.yaml of the core, or write --core THING)")
 	}
@@ -147,17 +152,17 @@ func (t *v2Translator) others() {
 	}
 }
 
-// nucleus reads what the core itself has: its name, certificate, endpoint, proxy.
+// nucleus reads what the core itself has: its name, certificate, endpoint, proxy. What a
+// deployment says of it counts without the configuration of the core, too.
 func (t *v2Translator) nucleus() *coreConfig {
 	n := t.d.config(v2Nucleus)
 	if n == nil {
 		n = t.d.config(v2Lite)
 	}
-	s := t.d.system
-	if n == nil || s == nil {
+	s, r := t.d.system, t.r
+	if n == nil {
 		return nil
 	}
-	r := t.r
 	c := &coreConfig{
 		thing: r.text(s, "thingName"), host: r.text(n, "iotDataEndpoint"),
 		mqttPort: r.number(n.get("mqtt"), "port"), keepAlive: r.number(n.get("mqtt"), "keepAliveTimeoutMs") / 1000,

@@ -66,6 +66,41 @@ func TestV2(t *testing.T) {
 	}
 }
 
+// What a deployment says of the core itself counts without effectiveConfig.yaml.
+func TestV2Nucleus(t *testing.T) {
+	deployment := func(target, nucleus string) string {
+		return `{"targetArn":"arn:aws:iot:r:1:thing/` + target + `","components":{"aws.greengrass.Nucleus":{"componentVersion":"2.13.0","configurationUpdate":{"merge":` + nucleus + `}}}}`
+	}
+	const rest = `"mqtt":{"port":443,"spooler":{"maxSizeInBytes":5242880}},"networkProxy":{"proxy":{"url":"http://proxy.shop:3128"}}`
+	const host = `"iotDataEndpoint":"a1-ats.iot.eu-west-1.amazonaws.com",`
+	r, err := ImportV2(one(deployment("C", "{"+host+rest+"}")), nil, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := r.Config.Cloud; r.Core != "C" || c == nil || c.Endpoint != "a1-ats.iot.eu-west-1.amazonaws.com" || c.Port != 443 ||
+		c.Proxy != "http://proxy.shop:3128" || c.Spool.MaxSize != 5<<20 {
+		t.Errorf("core %s, cloud %+v", r.Core, r.Config.Cloud)
+	}
+	if text := reportText(t, r); !strings.Contains(text, "certificate of the core: the deployment does not name it: put it to pki/core.cert.pem") {
+		t.Errorf("the report\n%s", text)
+	}
+	// Without an endpoint the rest waits for it.
+	if r, err = ImportV2(one(deployment("C", "{"+rest+"}")+deployment("D", "{}")), nil, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	text := reportText(t, r)
+	for _, say := range []string{"endpoint of AWS IoT Core: the deployment names none", "deployment to D: it is for another core"} {
+		if !strings.Contains(text, say) {
+			t.Errorf("the report does not say %q:\n%s", say, text)
+		}
+	}
+	for _, line := range []string{"#cloud:\n", "\n#  port: 443\n", "\n#  proxy: \"http://proxy.shop:3128\"\n", "\n#  spool: {max_size: 5MiB, when_full: drop_oldest}\n"} {
+		if !strings.Contains(string(r.File), line) || r.Config.Cloud != nil {
+			t.Errorf("the file does not have %q:\n%s", line, r.File)
+		}
+	}
+}
+
 // Rows with labels and placeholders stay what they are when they are folded.
 func TestV2Folded(t *testing.T) {
 	r := importV2(t, []string{"testdata/v2"}, nil, Options{Fold: true})

@@ -160,38 +160,40 @@ func (s *site) writeFunctions(w *writer) {
 	w.WriteByte('\n')
 }
 
+// writeCloud writes the section cloud, as a comment when nothing says the endpoint.
 func (s *site) writeCloud(w *writer) {
-	c := s.cloud
+	c, margin := s.cloud, ""
 	if c == nil {
+		c = &siteCloud{certificate: coreCertificate, key: coreKey, ca: amazonRoot}
+	}
+	endpoint := c.endpoint
+	if endpoint == "" {
 		w.line(`# The connection to AWS IoT Core (docs/cloud.md). Without it the gateway is local
-# only, and complete; rows to cloud are then refused.
-#cloud:
-#  endpoint: xxxx-ats.iot.eu-west-1.amazonaws.com
-#  certificate: pki/core.cert.pem
-#  key: pki/core.private.key
-#  ca: pki/AmazonRootCA1.pem`)
-		if s.spool > 0 {
-			w.line("#  spool: {max_size: %s, when_full: drop_oldest}", sizeText(s.spool))
-		}
-		return
+# only, and complete; rows to cloud are then refused.`)
+		endpoint, margin = "xxxx-ats.iot.eu-west-1.amazonaws.com", "#"
+	} else {
+		w.line("# The connection to AWS IoT Core, as the core had it.")
 	}
-	w.line("# The connection to AWS IoT Core, as the core had it.\ncloud:")
+	w.line("%scloud:", margin)
 	for _, text := range c.comments {
-		w.comment("  ", text)
+		w.comment(margin+"  ", text)
 	}
-	w.line("  endpoint: %s", quote(c.endpoint))
+	key := func(format string, args ...any) { w.line(margin+"  "+format, args...) }
+	key("endpoint: %s", quote(endpoint))
 	if c.port != 0 {
-		w.line("  port: %d", c.port)
+		key("port: %d", c.port)
 	}
-	w.line("  certificate: %s\n  key: %s\n  ca: %s", quote(c.certificate), quote(c.key), quote(c.ca))
+	key("certificate: %s", quote(c.certificate))
+	key("key: %s", quote(c.key))
+	key("ca: %s", quote(c.ca))
 	if c.proxy != "" {
-		w.line("  proxy: %s", strconv.Quote(c.proxy))
+		key("proxy: %s", strconv.Quote(c.proxy))
 	}
 	if c.keepAlive != 0 {
-		w.line("  keep_alive: %ds", c.keepAlive)
+		key("keep_alive: %ds", c.keepAlive)
 	}
 	if s.spool > 0 {
-		w.line("  spool: {max_size: %s, when_full: drop_oldest}", sizeText(s.spool))
+		key("spool: {max_size: %s, when_full: drop_oldest}", sizeText(s.spool))
 	}
 }
 

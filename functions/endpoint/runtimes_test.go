@@ -122,7 +122,7 @@ func functionHouse(t *testing.T, change func(*endpoint.Options)) *house {
 		t.Fatal(err)
 	}
 	return open(t, func(o *endpoint.Options) {
-		o.Dir, o.Shims = dir, shims(t)
+		o.Dir, o.Shims, o.Handler = dir, shims(t), ""
 		if change != nil {
 			change(o)
 		}

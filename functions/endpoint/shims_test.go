@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +32,8 @@ func TestOwnRuntimes(t *testing.T) {
 		{name: "Python, bytes", argv: python, handler: "echo.binary", event: "\x01\xff", binary: true, want: "\xff\x01"},
 		{name: "Python, no JSON", argv: python, handler: "echo.handler", event: "{", failure: "Runtime.UnmarshalError", detail: "input"},
 		{name: "Python, no JSON back", argv: python, handler: "echo.handler", event: `"unserialisable"`, failure: "Runtime.MarshalError", detail: "set"},
+		{name: "Python, decimals", argv: python, handler: "echo.numbers", event: `["5","5.25","12345678901234567890","NaN","sNaN","1E+3"]`,
+			want: `[5, 5.25, 12345678901234567890, NaN, NaN, 1000.0]`},
 		{name: "Node.js, bytes", argv: node, handler: "echo.binary", event: "\x01\xff", binary: true, want: "\xff\x01"},
 		{name: "Node.js, no JSON", argv: node, handler: "echo.handler", event: "{", failure: "Runtime.UnmarshalError", detail: "input"},
 		{name: "Node.js, callback", argv: node, handler: "echo.old", event: `{}`, want: `"a/b"`},
@@ -80,6 +84,52 @@ func TestHandlersThatAreNone(t *testing.T) {
 			if f := wait(t, h.calls.init, "init error"); f.Type != want {
 				t.Errorf("%q %s: %+v, want %s", argv, handler, f, want)
 			}
+		}
+	}
+}
+
+// What stands behind the handler is the function's own, even where it looks like options.
+func TestArguments(t *testing.T) {
+	own := []string{"--rate", "5", "-x"}
+	for name, argv := range map[string][]string{
+		"Python": {"/usr/bin/python3", "-m", "greengate_runtime"}, "Node.js": {"node", filepath.Join(shims(t), "node", "greengate-runtime.js")},
+		"Node.js, by its name": {"node", "-e", "require('greengate-runtime')", "--"},
+	} {
+		for _, handler := range []string{"", "echo.arguments"} { // that of the environment; the other comes first among the arguments
+			t.Run(name+" "+handler, func(t *testing.T) {
+				h := functionHouse(t, func(o *endpoint.Options) {
+					if handler == "" {
+						o.Handler = "echo.arguments"
+					}
+				})
+				argv := slices.Clone(argv)
+				if handler != "" {
+					argv = append(argv, handler)
+				}
+				h.start(t, "testdata/functions", nil, append(argv, own...))
+				got := h.calls.call(t, endpoint.Invocation{ID: "x", Payload: []byte("{}"), Subject: "a"})
+				if strings.ReplaceAll(got.body, " ", "") != `["--rate","5","-x"]` {
+					t.Errorf("got %+v", got)
+				}
+			})
+		}
+	}
+}
+
+// What a function logs is told, once: as in AWS, or as basicConfig of its own has it.
+func TestPythonLog(t *testing.T) {
+	for handler, want := range map[string]string{
+		"echo.logs":     `^\[INFO\]\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\tx\theard a\n$`,
+		"hello.handler": `^DEBUG:hello:heard a\n$`,
+	} {
+		h := functionHouse(t, func(o *endpoint.Options) { o.Handler = handler })
+		p := h.start(t, "testdata/functions", nil, []string{"/usr/bin/python3", "-m", "greengate_runtime"})
+		h.calls.next <- &endpoint.Invocation{ID: "x", Payload: []byte(`"a"`), Subject: "a", Deadline: time.Now().Add(patience)}
+		if err := wait(t, p.exit, "end"); err != nil {
+			t.Errorf("it ended: %v", err)
+		}
+		if !regexp.MustCompile(want).MatchString(p.out.String()) {
+			t.Errorf("%s wrote %q, want %s", handler, p.out, want)
 		}
 	}
 }

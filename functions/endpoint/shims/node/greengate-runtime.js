@@ -1,10 +1,10 @@
 // A small AWS Lambda runtime for Node.js (14 and newer), without anything to build:
 //
-//   node -e "require('greengate-runtime')" [MODULE.HANDLER]
+//   node -e "require('greengate-runtime')" [--] [MODULE.HANDLER] [ARGUMENT...]
 //
-// or this file as the program. Without an argument the handler is that of the environment,
-// _HANDLER. The handler may be async, or take a callback; streamed answers need AWS's own
-// client.
+// or this file as the program. The handler is that of the environment, _HANDLER, or else the
+// first argument; the others are the function's, in process.argv.slice(2). The handler may be
+// async, or take a callback; streamed answers need AWS's own client.
 'use strict';
 
 const http = require('http');
@@ -168,5 +168,6 @@ process.on('uncaughtException', async (error) => {
   process.exit(129);
 });
 
-// With -e there is no file of a program among the arguments.
-run(process.argv[require.main === module ? 2 : 1] || env._HANDLER || '');
+// With -e there is no file of a program among the arguments, and functions look behind it.
+if (require.main !== module) process.argv.splice(1, 0, __filename);
+run(env._HANDLER || process.argv.splice(2, 1)[0] || '');

@@ -30,3 +30,5 @@ exports.silent = () => {};
 exports.loose = () => new Promise(() => setImmediate(() => { throw new RangeError('loose'); }));
 
 exports.binary = async (event) => Buffer.from(event).reverse();
+
+exports.arguments = async () => process.argv.slice(2);

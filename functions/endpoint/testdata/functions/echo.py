@@ -1,5 +1,10 @@
 """A function that tells what it was given."""
+import decimal
+import logging
 import sys
+
+logger = logging.getLogger()
+logger.setLevel(logging.INFO)
 
 
 def handler(event, context):
@@ -23,3 +28,17 @@ def handler(event, context):
 
 def binary(event, context):
     return bytes(reversed(event))
+
+
+def arguments(event, context):
+    return sys.argv[1:]
+
+
+def numbers(event, context):
+    return [decimal.Decimal(text) for text in event]
+
+
+def logs(event, context):
+    logger.info("heard %s", event)
+    logger.debug("too low")
+    sys.exit()

@@ -1,7 +1,7 @@
 import os
 import sys
 
-from . import botocore_endpoint
+from . import botocore_endpoint, log
 from .client import Client
 from .runtime import run
 
@@ -11,7 +11,10 @@ root = os.environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
 # listens elsewhere.
 sys.path[:] = [here, root] + [p for p in sys.path if os.path.abspath(p or ".") not in (here, root)]
 
-name = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("_HANDLER", "")
-sys.argv = sys.argv[:1] + sys.argv[2:]
+name = os.environ.get("_HANDLER")
+if not name:
+    name = "".join(sys.argv[1:2])
+    del sys.argv[1:2]  # what is left is the function's own
 botocore_endpoint.install()
+log.install()
 run(Client(os.environ["AWS_LAMBDA_RUNTIME_API"]), name)

@@ -1,9 +1,12 @@
 """Loads a handler and has it work off calls. The names of errors are AWS's."""
+import decimal
 import importlib
 import json
+import math
 import sys
 import traceback
 
+from . import log
 from .context import Context
 
 
@@ -63,6 +66,16 @@ def read_event(headers, body):
         raise RuntimeFault("Runtime.UnmarshalError", "Unable to unmarshal input: {}".format(e)) from e
 
 
+def plain(value):
+    """What json does not know: decimals, as boto3 has them of DynamoDB, are numbers, as in
+    AWS. Whole ones keep all their digits."""
+    if not isinstance(value, decimal.Decimal):
+        raise TypeError("Object of type {} is not JSON serializable".format(type(value).__name__))
+    if value.is_nan():
+        return math.nan  # float() refuses one that signals
+    return int(value) if value.as_tuple().exponent == 0 else float(value)
+
+
 def write_result(headers, result):
     if isinstance(result, (bytes, bytearray)):
         return bytes(result)
@@ -72,7 +85,7 @@ def write_result(headers, result):
         if isinstance(result, str):
             return result.encode("utf-8")
     try:
-        return json.dumps(result).encode("utf-8")
+        return json.dumps(result, default=plain).encode("utf-8")
     except (TypeError, ValueError) as e:
         raise RuntimeFault("Runtime.MarshalError", "Unable to marshal response: {}".format(e)) from e
 
@@ -87,6 +100,7 @@ def run(client, name):
     while True:
         headers, body = client.next()
         context = Context(headers)
+        log.request_id = context.aws_request_id
         try:
             answer = write_result(headers, handler(read_event(headers, body), context))
         except Exception as e:

@@ -96,6 +96,9 @@ func (k *checker) devices() {
 				k.check(at("labels", j), fmt.Sprintf("the label %q is in the list already", l), "take one out")
 			}
 		}
+		if d.OwnShadows != nil {
+			d.ownLine = k.lineOf(at("own_shadows")...)
+		}
 		k.oneOf(at("shadow"), d.Shadow, "sync", "local", "none")
 		k.oneOf(at("direction"), d.Direction, "both", "up", "down")
 		if d.Shadow != "sync" && (d.Direction == "up" || d.Direction == "down") {

@@ -2,15 +2,15 @@ package configs
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/robfig/cron/v3"
 
 	"greengate/functions"
 )
@@ -62,7 +62,7 @@ func (k *checker) functionTriggers(p path, f *functions.Config) {
 		k.within(p.to("every"), f.Every, time.Second, 366*24*time.Hour)
 	}
 	if f.Cron != "" || k.has(p.to("cron")...) {
-		if _, err := cron.ParseStandard(f.Cron); err != nil {
+		if _, err := functions.ParseCron(f.Cron); err != nil {
 			k.check(p.to("cron"), fmt.Sprintf("%q is no schedule: %v", clip(f.Cron), err),
 				`write minute, hour, day of month, month and day of week: "30 6 * * 1-5" is half past six from Monday to Friday`)
 		}
@@ -76,7 +76,7 @@ func (k *checker) functionTriggers(p path, f *functions.Config) {
 var givenVariables = []string{
 	"AWS_LAMBDA_RUNTIME_API", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_IOT_DATA_PLANE",
 	"AWS_CONTAINER_AUTHORIZATION_TOKEN", "GG_DAEMON_PORT", "ENCODING_TYPE", "MY_FUNCTION_ARN", "ROUTER_FUNCTION_ARN", "SHADOW_FUNCTION_ARN",
-	"SECRETS_MANAGER_FUNCTION_ARN",
+	"SECRETS_MANAGER_FUNCTION_ARN", "TMPDIR",
 }
 
 func (k *checker) functionEnvironment(p path, f *functions.Config) {
@@ -95,9 +95,10 @@ func (k *checker) functionEnvironment(p path, f *functions.Config) {
 // alone, which no function may read, and that they exist.
 func (k *checker) functionPaths(p path, f *functions.Config) {
 	if f.User != "" || k.has(p.to("user")...) {
-		user, group, found := strings.Cut(f.User, ":")
-		if user == "" || found && group == "" || strings.ContainsAny(f.User, " \t/") {
-			k.check(p.to("user"), fmt.Sprintf("%q is no user", clip(f.User)), "write a name, a number, or USER:GROUP")
+		if !functions.ValidUser(f.User) {
+			k.check(p.to("user"), fmt.Sprintf("%q is no user", clip(f.User)), "write NAME, UID or UID:GID")
+		} else if _, err := user.Lookup(f.User); errors.As(err, new(user.UnknownUserError)) && strings.Trim(f.User, "0123456789:") != "" {
+			k.warn(p.to("user"), fmt.Sprintf("this machine has no user %s", clip(f.User)), "the function does not start without it")
 		}
 	}
 	if k.c.File == "" {

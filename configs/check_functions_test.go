@@ -35,6 +35,10 @@ func TestPathsOfFunctions(t *testing.T) {
 		{"{name: f, command: [sh], read: [harmless]}", "harmless and pki (pki.dir) are not apart", ""},
 		{"{name: f, command: [sh], write: [here/data/sub]}", "here/data/sub and data (data) are not apart", ""},
 		{"{name: f, command: [sh], devices: [/dev/../etc]}", `"/dev/../etc" is no device`, ""},
+		{"{name: f, command: [sh], user: root}", "", ""},
+		{"{name: f, command: [sh], user: '4000000'}", "", ""},
+		{"{name: f, command: [sh], user: '0:4000000'}", "", ""},
+		{"{name: f, command: [sh], user: nobody-is-called-so}", "", "this machine has no user nobody-is-called-so"},
 		{"{name: f, command: [sh], environment: {AWS_LAMBDA_RUNTIME_API: x}}", "", "is set by the gateway"},
 	} {
 		file := filepath.Join(dir, "group.yaml")

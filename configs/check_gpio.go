@@ -239,6 +239,9 @@ func (k *pinChecker) pin(entry path, pin string) {
 		return
 	}
 	k.pins[line] = entry.String()
+	if k.c.GPIO.Driver == "sim" && gpio.Foreign(line) {
+		k.warn(p, fmt.Sprintf("the simulated board takes %q for a line of another board", clip(pin)), "of its own it has GPIO0 to GPIO53")
+	}
 }
 
 // between records a fault when a number is out of its range.

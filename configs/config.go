@@ -56,6 +56,7 @@ type Config struct {
 	Warnings []Fault `yaml:"-"`
 
 	adminPage bool   // admin.listen stands in the file
+	ownLine   int    // where own_shadows stands in it, from 1; 0: nowhere
 	given     string // the name of the file as Load got it, for faults
 }
 
@@ -77,6 +78,8 @@ type Device struct {
 	// Line and Column are where the entry stands in the file, from 1.
 	Line   int `yaml:"-"`
 	Column int `yaml:"-"`
+
+	ownLine int // where its own_shadows stands
 }
 
 // SetDefaults fills in what a device of the file may leave out.
@@ -114,12 +117,12 @@ func (c *Config) Socket() string { return filepath.Join(c.Data, "greengate.sock"
 func (c *Config) Site() subscriptions.Site {
 	site := subscriptions.Site{Core: c.Core, Devices: make([]subscriptions.Device, len(c.Devices))}
 	for i, d := range c.Devices {
-		own := c.OwnShadows
+		own, line := c.OwnShadows, c.ownLine
 		if d.OwnShadows != nil {
-			own = *d.OwnShadows
+			own, line = *d.OwnShadows, d.ownLine
 		}
 		site.Devices[i] = subscriptions.Device{
-			Thing: d.Thing, Labels: d.Labels, OwnShadows: own, NoShadow: d.Shadow == "none", Line: d.Line,
+			Thing: d.Thing, Labels: d.Labels, OwnShadows: own, OwnLine: line, NoShadow: d.Shadow == "none", Line: d.Line,
 		}
 	}
 	return site

@@ -166,6 +166,13 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value) {
 			seen |= 1 << at
 			f := &s.fields[at]
 			d.value(value, v.Field(f.index), f.bytes)
+			if f.silent && v.Field(f.index).IsZero() && !d.bad[value] {
+				problem := "is not more than 0"
+				if v.Field(f.index).Kind() == reflect.String {
+					problem = "is empty"
+				}
+				d.fault(value, problem, "write "+wanted(v.Field(f.index), f.bytes)+", or take the key out")
+			}
 		}
 		d.steps = d.steps[:len(d.steps)-1]
 	}

@@ -166,10 +166,11 @@ func (s *source) result(verb, thing string) ([]byte, *Config, error) {
 func essence(c *Config) Config {
 	e := *c
 	e.File, e.Warnings = "", nil
-	e.adminPage, e.given = false, ""
+	e.adminPage, e.ownLine, e.given = false, 0, ""
 	e.Devices = slices.Clone(e.Devices)
 	for i := range e.Devices {
-		e.Devices[i].Line, e.Devices[i].Column = 0, 0
+		d := &e.Devices[i]
+		d.Line, d.Column, d.ownLine = 0, 0, 0
 	}
 	e.Subscriptions = slices.Clone(e.Subscriptions)
 	for i := range e.Subscriptions {

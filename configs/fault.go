@@ -61,8 +61,27 @@ func (fs Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// With returns fs and more, without those of more at whose path fs has one already, in
+// the order of the file.
+func (fs Faults) With(more ...Fault) Faults {
+	all := slices.Clone(fs)
+	for _, f := range more {
+		if !fs.Has(f.Path) {
+			all = append(all, f)
+		}
+	}
+	all.sort()
+	return all
+}
+
+// Has tells whether one of fs is at that path.
+func (fs Faults) Has(path string) bool {
+	return slices.ContainsFunc(fs, func(f Fault) bool { return f.Path == path })
+}
+
+// sort puts what has no line last.
 func (fs Faults) sort() {
 	slices.SortStableFunc(fs, func(a, b Fault) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(cmp.Compare(uint(a.Line)-1, uint(b.Line)-1), cmp.Compare(a.Column, b.Column))
 	})
 }

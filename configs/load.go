@@ -14,6 +14,16 @@ import (
 // Load reads and checks a group file. The error is Faults when the file could
 // be read, and has every fault of it.
 func Load(file string) (*Config, error) {
+	c, err := Examine(file)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Examine is Load for who wants to tell more faults of a file than Load knows: beside
+// Faults it returns what it could read, which is not to be run; nil: nothing.
+func Examine(file string) (*Config, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the group file: %w", err)
@@ -27,39 +37,51 @@ func Load(file string) (*Config, error) {
 	if _, err := data.ReadFrom(io.LimitReader(f, MaxSize+1)); err != nil {
 		return nil, fmt.Errorf("read the group file: %w", err)
 	}
-	return Parse(file, data.Bytes())
+	return examine(file, data.Bytes())
 }
 
 // Parse is Load for a file that has been read. Relative paths in it are
 // relative to the folder of the name, and stay as they are when the name is
 // empty.
 func Parse(name string, data []byte) (*Config, error) {
+	c, err := examine(name, data)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func examine(name string, data []byte) (*Config, error) {
 	r := newReport(name)
 	if r.parseLifted(data) {
 		if c, err := r.config(name); err == nil {
 			return c, nil
 		}
 	}
-	// The faults are told by the whole tree.
-	_, c, err := parse(name, data)
+	_, c, err := parseWhole(name, data) // which tells the faults
 	return c, err
 }
 
 // parse is Parse that also returns the tree of the file.
 func parse(name string, data []byte) (*report, *Config, error) {
-	r := newReport(name)
-	r.parse(data)
-	if r.root == nil {
-		return nil, nil, r.err()
-	}
-	c, err := r.config(name)
+	r, c, err := parseWhole(name, data)
 	if err != nil {
 		return nil, nil, err
 	}
 	return r, c, nil
 }
 
-// config decodes and checks the tree.
+func parseWhole(name string, data []byte) (*report, *Config, error) {
+	r := newReport(name)
+	r.parse(data)
+	if r.root == nil {
+		return nil, nil, r.err()
+	}
+	c, err := r.config(name)
+	return r, c, err
+}
+
+// config decodes and checks the tree. Beside Faults it returns what could be read.
 func (r *report) config(name string) (*Config, error) {
 	c := Default()
 	d := newDecoder(r)
@@ -68,6 +90,7 @@ func (r *report) config(name string) (*Config, error) {
 		return nil, r.err()
 	}
 	c.adminPage = r.has("admin", "listen") && c.Admin.Listen != ""
+	c.ownLine = r.lineOf("own_shadows")
 	if name != "" {
 		abs, err := filepath.Abs(name)
 		if err != nil {
@@ -76,12 +99,9 @@ func (r *report) config(name string) (*Config, error) {
 		c.File, c.given = abs, name
 	}
 	(&checker{report: r, c: &c}).all()
-	if err := r.err(); err != nil {
-		return nil, err
-	}
 	r.warnings.sort()
 	c.Warnings = r.warnings
-	return &c, nil
+	return &c, r.err()
 }
 
 // resolve makes the paths of the file absolute.
@@ -103,12 +123,9 @@ func (c *Config) resolve() {
 		}
 	}
 	if c.Cloud != nil {
-		resolve(&c.Cloud.Certificate, &c.Cloud.CA)
+		resolve(&c.Cloud.Certificate, &c.Cloud.CA, &c.Cloud.Spool.Encrypt)
 		if !token.IsURI(c.Cloud.Key) {
 			resolve(&c.Cloud.Key)
-		}
-		if spool := &c.Cloud.Spool; spool.Encrypt != "" {
-			resolve(&spool.Encrypt)
 		}
 		for i := range c.Cloud.Spool.Decrypt {
 			resolve(&c.Cloud.Spool.Decrypt[i])
@@ -116,10 +133,10 @@ func (c *Config) resolve() {
 	}
 }
 
-// resolved is a path of the file made absolute. It stays as it is when the file has
-// no name.
+// resolved is a path of the file made absolute. It stays as it is when it is empty, or
+// the file has no name.
 func (c *Config) resolved(p string) string {
-	if c.File == "" || filepath.IsAbs(p) {
+	if p == "" || c.File == "" || filepath.IsAbs(p) {
 		return p
 	}
 	return filepath.Join(filepath.Dir(c.File), p)

@@ -132,12 +132,15 @@ func TestAFileOfFaultsEnds(t *testing.T) {
 }
 
 func TestSite(t *testing.T) {
-	c := mustParse(t, head+"own_shadows: false\ndevices:\n  - {thing: A, labels: [x], own_shadows: true}\n  - {thing: B, shadow: none}\n")
+	c := mustParse(t, head+"own_shadows: false\ndevices:\n  - {thing: A, labels: [x], own_shadows: true}\n  - {thing: B, shadow: none}\n  - thing: C\n    own_shadows: false\n")
 	want := subscriptions.Site{Core: "gw", Devices: []subscriptions.Device{
-		{Thing: "A", Labels: []string{"x"}, OwnShadows: true, Line: 6}, {Thing: "B", NoShadow: true, Line: 7},
+		{Thing: "A", Labels: []string{"x"}, OwnShadows: true, OwnLine: 6, Line: 6}, {Thing: "B", NoShadow: true, OwnLine: 4, Line: 7}, {Thing: "C", OwnLine: 9, Line: 8},
 	}}
 	if got := c.Site(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v", got)
+	}
+	if d := mustParse(t, head+"devices: [{thing: A}]\n").Site().Devices[0]; !d.OwnShadows || d.OwnLine != 0 {
+		t.Errorf("by default: %+v", d)
 	}
 }
 

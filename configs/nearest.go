@@ -4,15 +4,13 @@ import "strings"
 
 // nearest returns the known word that was probably meant by word, or "" when
 // none is near: at most one edit in three letters, counting a swap of two
-// neighbours as one edit, and none for upper and lower case.
+// neighbours as one edit, at most two in five, and so on, and none for upper and lower
+// case.
 func nearest(word string, known []string) string {
 	if len(word) > 128 { // no word that we know is so long
 		return ""
 	}
-	best, bestAt := "", len(word)/3+1
-	if len(word) < 3 {
-		bestAt = 2
-	}
+	best, bestAt := "", max(2, (len(word)+1)/3+1)
 	folded := strings.ToLower(word)
 	for _, k := range known {
 		if at := distance(folded, strings.ToLower(k), bestAt); at < bestAt {

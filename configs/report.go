@@ -135,6 +135,15 @@ func (r *report) has(p ...any) bool {
 	return found
 }
 
+// lineOf returns the line of the value at p; 0: the file has none.
+func (r *report) lineOf(p ...any) int {
+	n, found := r.locate(p)
+	if !found {
+		return 0
+	}
+	return n.Line
+}
+
 // locate returns the node of the value at p, or the deepest one on the way to
 // it that the file has.
 func (r *report) locate(p path) (n *yaml.Node, found bool) {

@@ -37,10 +37,10 @@ func TestSizesReadBack(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	known := []string{"listen", "strict_subscribe", "thing", "to", "from", "on"}
+	known := []string{"listen", "strict_subscribe", "thing", "to", "from", "on", "labels"}
 	for word, want := range map[string]string{
-		"lisen": "listen", "lsiten": "listen", "LISTEN": "listen", "strictsubscribe": "strict_subscribe", "form": "from", "thng": "thing",
-		"ot": "to", "o": "to", "tls": "", "colour": "", "": "",
+		"lisen": "listen", "lsiten": "listen", "LISTEN": "listen", "strictsubscribe": "strict_subscribe", "form": "from", "thng": "thing", "lable": "labels",
+		"ot": "to", "o": "to", "tls": "", "than": "", "colour": "", "": "",
 	} {
 		if got := nearest(word, known); got != want {
 			t.Errorf("%q: got %q, want %q", word, got, want)

@@ -127,7 +127,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"quux: 1", "broker: {quux: 1}", "devices: [{thing: A, quux: 1}]", "gpio: {leds: [{name: a, pin: b, quux: 1}]}",
 		"subscriptions: [{from: A, topic: t, to: B, quux: 1}]", "functions: [{name: f, command: [x], quux: 1}]",
 		"devices: [{}]", "devices: [{thing: a b}]", "devices: [{thing: A, shadow: both}]", "devices: [{thing: A, certificate: abc}]",
-		"subscriptions: [{from: A, to: B}]", "subscriptions: [{from: A, topic: t, to: B, shadow: C}]", "subscriptions: [{from: A, topic: t, to: B, ttl: 1w}]",
+		"subscriptions: [{from: A, to: B}]", "subscriptions: [{from: A, topic: t, to: B, shadow: C}]", "subscriptions: [{from: A, topic: t, to: B, ttl: 1w}]", "subscriptions: [{from: A, topic: t, to: B, ttl: 0h0m}]",
 		"gpio: {pwm: [{name: a, pin: GPIO5, safe: 101}]}", "gpio: {pwm: [{name: a, pin: GPIO5, frequency: 0}]}", "gpio: {servo: [{name: a, pin: GPIO5, max_on: 1s}]}",
 		"gpio: {outputs: [{name: a, pin: GPIO5, hold: 10}]}", "gpio: {buttons: [{name: a, pin: GPIO5}]}", "gpio: {inputs: [{name: a, pin: GPIO5, key: k}]}",
 		"gpio: {sensors: [{name: a, kind: bme281, topic: t}]}", "gpio: {sensors: [{name: a, kind: bme280, topic: t, calibrate: {humidity: {x: 1}}}]}",

@@ -18,6 +18,8 @@ type field struct {
 	name  string
 	index int
 	bytes bool // a size: KiB, MiB or GiB
+	// silent: its zero value means that the key is not there, so no file may write it.
+	silent bool
 }
 
 // defaulter is a type whose zero value is not what a silent file means. Every
@@ -35,7 +37,7 @@ func describe(t reflect.Type) *structInfo {
 		switch {
 		case !f.IsExported() || name == "":
 		case name != "-":
-			s.fields = append(s.fields, field{name: name, index: i, bytes: f.Tag.Get("unit") == "bytes"})
+			s.fields = append(s.fields, field{name: name, index: i, bytes: f.Tag.Get("unit") == "bytes", silent: f.Tag.Get("zero") == "absent"})
 			s.names = append(s.names, name)
 		case f.Name == "Line":
 			s.line = i

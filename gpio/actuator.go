@@ -17,7 +17,8 @@ type actuator struct {
 	line            string   // the one name of its pin
 	scale           scale
 	contract        contract
-	check           func(board) error // what the board cannot do of it
+	// check returns the line or channel that it takes, or what the board cannot do of it.
+	check func(board) (any, error)
 	// claim claims the line and drives it at once. It tells who makes pulses, if
 	// there are any.
 	claim   func(board, level) (drive, string, error)

@@ -1,6 +1,7 @@
 package gpio
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -138,7 +139,14 @@ func (b *Bank) Open() error {
 	if err != nil {
 		return PinErrors{{Path: "gpio.driver", Problem: err.Error()}}
 	}
+	judged := map[string]*PinError{}
+	for _, e := range b.judge(board) {
+		judged[e.Path] = e
+	}
 	faults := append(b.openOutputs(board), b.openInputs(board)...)
+	for i, e := range faults {
+		faults[i] = cmp.Or(judged[e.Path], e) // that of the file says more than that of the kernel
+	}
 	if len(faults) > 0 {
 		b.stop()
 		b.release()

@@ -18,8 +18,9 @@ type board interface {
 	input(line, pull string, want edgeSet) (input, error)
 	// pwm returns the kernel's PWM channel on that line, or errNoPWM.
 	pwm(line string) (channel, error)
-	// has tells whether there is such a line; nil, or errNoLine.
-	has(line string) error
+	// resolve returns the line itself, which is equal for all of its names; or
+	// errNoLine.
+	resolve(line string) (any, error)
 }
 
 // output is a claimed line that is driven. It cannot be read: on a real line

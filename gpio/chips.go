@@ -147,11 +147,12 @@ func findOffset(chip string, n int) line {
 
 func (c *chips) pwm(name string) (channel, error) { return c.pwms.find(name) }
 
-func (c *chips) has(name string) error {
-	if c.find(name) == nil {
-		return errNoLine
+func (c *chips) resolve(name string) (any, error) {
+	l := c.find(name)
+	if l == nil {
+		return nil, errNoLine
 	}
-	return nil
+	return l, nil
 }
 
 func (c *chips) output(name string, on bool) (output, error) {

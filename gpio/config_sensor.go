@@ -37,7 +37,7 @@ type Sensor struct {
 	// Gain is that of the converter, one of Gains; empty: 1, up to 4.096 V.
 	Gain string `yaml:"gain"`
 	// Shunt is the resistor of a current sensor in ohm; 0: 0.1.
-	Shunt float64 `yaml:"shunt"`
+	Shunt float64 `yaml:"shunt" zero:"absent"`
 }
 
 // Calibration is what becomes of one quantity of a sensor, and when it is told.

@@ -37,7 +37,7 @@ func (b *Bank) addOutput(kind, path string, c *Output) {
 		name: c.Name, kind: kind, pin: c.Pin, path: path, line: line, thing: c.Thing, key: c.Key,
 		partners: c.Interlock, scale: onOff{c.On},
 		contract: contract{safe: level{on: c.Safe == "on"}, hold: c.Hold, maxOn: c.MaxOn, minOff: c.MinOff},
-		check:    func(board board) error { return board.has(line) },
+		check:    func(board board) (any, error) { return board.resolve(line) },
 		claim: func(board board, l level) (drive, string, error) {
 			d, err := openSwitched(board, line, c.ActiveLow, l)
 			return d, "", err

@@ -23,6 +23,9 @@ type pulser interface {
 // channel is a PWM channel of the kernel.
 type channel interface {
 	String() string // pwmchip0/1
+	// takes returns what nobody else may use beside it: equal for all names of the
+	// channel.
+	takes() any
 	open(period, width time.Duration) (pulser, error)
 }
 
@@ -84,13 +87,15 @@ func (p *pulses) software() error {
 	return nil
 }
 
-// check tells what the board cannot do of it.
-func (p pulses) check(b board) error {
-	c, err := p.choose(b)
-	if err == nil && c == nil {
-		err = b.has(p.line)
+// check returns the line or channel that it takes, or what the board cannot do of it.
+func (p pulses) check(b board) (any, error) {
+	switch c, err := p.choose(b); {
+	case err != nil:
+		return nil, err
+	case c != nil:
+		return c.takes(), nil
 	}
-	return err
+	return b.resolve(p.line)
 }
 
 // open claims the line and begins with pulses of that width. It tells who makes

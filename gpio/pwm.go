@@ -114,6 +114,8 @@ type kernelChannel struct {
 
 func (c kernelChannel) String() string { return fmt.Sprintf("%s/%d", filepath.Base(c.chip), c.number) }
 
+func (c kernelChannel) takes() any { return c }
+
 // open exports the channel, unless an earlier process has, and makes it ours.
 func (c kernelChannel) open(period, width time.Duration) (pulser, error) {
 	p := &kernelPulser{dir: filepath.Join(c.chip, fmt.Sprintf("pwm%d", c.number)), period: period}

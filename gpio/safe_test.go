@@ -86,6 +86,68 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// Check and Open tell the same pins in the same words; two names of one line are one pin.
+func TestCheckNames(t *testing.T) {
+	const none, twice = "the board has no pin", "is used by gpio.leds[0] already"
+	for _, c := range []struct{ pin, want string }{
+		{"GPIO18", ""}, {"P1_13", ""}, {"gpiochip0/18", ""}, {"gpiochip0:18", ""}, {"GPIO0", ""}, {"GPIO53", ""},
+		{"PIN_12", ""}, {"SPI_CLK", ""}, {"GPIO_GCLK", ""}, {"GPIO1_A3", ""}, {"GPIOAO_6", ""}, // of other boards
+		{"GPIO17", twice}, {"P1_11", twice}, {"gpiochip0/17", twice}, {"gpiochip0:017", twice},
+		{"GPIO54", none}, {"GPIO99999999999999999999", none}, {"GPIO-1", none}, {"GPIO+5", none}, {"GPIO", none}, {"GPIO017", none}, {"gpio17", none}, {"Gpio5", none},
+		{"17", none}, {"-1", none}, {"p1_11", none}, {"gpiochip0/54", none}, {"gpiochip1/2", none}, {"pwmchip0/0", none},
+	} {
+		config := Config{Driver: "sim", LEDs: []Output{{Name: "a", Pin: "GPIO17"}}, Buttons: []Button{{Name: "b", Pin: c.pin, Pull: "up", Topic: "t"}}}
+		b := New(Options{Config: config})
+		for what, err := range map[string]error{"Check": Check(config, nil), "Open": b.Open()} {
+			var list PinErrors
+			if errors.As(err, &list); (c.want == "") != (err == nil) || err != nil &&
+				(len(list) != 1 || list[0].Path != "gpio.buttons[0].pin" || !strings.Contains(list[0].Problem, c.want)) {
+				t.Errorf("%s of %s: %v, want %q", what, c.pin, err, c.want)
+			}
+		}
+		b.Close()
+	}
+}
+
+// A line that makes pulses is taken, as is a channel of the kernel.
+func TestCheckPulses(t *testing.T) {
+	for _, c := range []struct {
+		led, pwm, mode string
+		twice          bool
+	}{
+		{"GPIO18", "GPIO18", "auto", true}, {"GPIO18", "pwmchip0/0", "auto", true}, {"GPIO18", "P1_12", "software", true},
+		{"GPIO19", "pwmchip0/0", "auto", false}, {"GPIO17", "gpiochip0/17", "auto", true},
+	} {
+		config := Config{Driver: "sim", LEDs: []Output{{Name: "a", Pin: c.led}}, PWM: []PWM{{Name: "b", Pin: c.pwm, Mode: c.mode, Frequency: 100}}}
+		if err := Check(config, nil); (err != nil) != c.twice || c.twice && !strings.Contains(err.Error(), "gpio.pwm[0].pin: the pin \""+c.pwm+"\" is used by gpio.leds[0] already") {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+// A file with other faults is no reason to be silent, or to fall.
+func TestCheckOfAFileWithFaults(t *testing.T) {
+	err := Check(Config{
+		LEDs:    []Output{{Name: "a"}, {Name: "a", Pin: "GPIO99", Safe: "x", Interlock: []string{"nobody"}}},
+		PWM:     []PWM{{Pin: "P1_1", Frequency: -1, Mode: "x"}},
+		Servos:  []Servo{{Pin: "GPIO5", Safe: "x"}},
+		Buttons: []Button{{Pin: "GPIO6", Pull: "x"}},
+		Sensors: []Sensor{{Kind: "x"}},
+	}, nil)
+	var list PinErrors
+	if !errors.As(err, &list) || len(list) != 2 || list[0].Path != "gpio.leds[1].pin" || list[1].Path != "gpio.pwm[0].pin" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestForeign(t *testing.T) {
+	for line, want := range map[string]bool{"GPIO17": false, "gpiochip0/17": false, "pwmchip0/0": false, "GPIO99": false, "17": false, "XX": true, "SDA": true} {
+		if got := Foreign(line); got != want {
+			t.Errorf("%s: %v", line, got)
+		}
+	}
+}
+
 func TestHeader(t *testing.T) {
 	c := trafficLight()
 	c.LEDs[0].Pin = "P1_11"

@@ -13,7 +13,8 @@ const simLines = 54 // GPIO0 to GPIO53, as the chips of the Pi 0 to 5 have them
 
 // sim is a board of simulated lines. It is as strict as the kernel: a line has
 // one user, an edge that nobody fetches in time is lost, GPIO54 does not exist.
-// Lines with other names belong to other boards, and all of them exist.
+// Lines with other names belong to other boards, and all of them exist but those that
+// can only be a GPIO of a Pi in another spelling: 17, gpio17, GPIO017, p1_11.
 type sim struct {
 	mu    sync.Mutex
 	lines map[string]*simLine
@@ -65,17 +66,34 @@ func simName(name string) string {
 		}
 		name = fmt.Sprintf("GPIO%d", n)
 	}
-	number, isGPIO := strings.CutPrefix(name, "GPIO")
-	n, err := strconv.ParseUint(number, 10, 32)
-	if isGPIO && err == nil && n >= simLines || strings.HasPrefix(name, "gpiochip") || strings.HasPrefix(name, "pwmchip") {
+	upper := strings.ToUpper(name)
+	isNumber := strings.Trim(strings.TrimPrefix(upper, "GPIO"), "+-0123456789") == ""
+	isPlace := strings.HasPrefix(upper, "P1_") || strings.HasPrefix(name, "gpiochip") || strings.HasPrefix(name, "pwmchip")
+	if isPlace || isNumber && !simGPIO(name) {
 		return ""
 	}
 	return name
 }
 
-func (s *sim) has(name string) error {
-	_, err := s.line(name)
-	return err
+func simGPIO(name string) bool {
+	number, found := strings.CutPrefix(name, "GPIO")
+	n, err := strconv.Atoi(number)
+	return found && err == nil && n >= 0 && n < simLines && strconv.Itoa(n) == number
+}
+
+// Foreign tells whether the simulated board takes a name, as Line returns it, for a line
+// of another board: then nothing but that board can tell whether it has it.
+func Foreign(line string) bool {
+	name := simName(line)
+	return name != "" && !simGPIO(name)
+}
+
+func (s *sim) resolve(name string) (any, error) {
+	l, err := s.line(name)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 // claim makes somebody the user of a line, who then sets it up under its lock.

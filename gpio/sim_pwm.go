@@ -30,6 +30,12 @@ func (s *sim) pwm(line string) (channel, error) {
 
 func (c simChannel) String() string { return fmt.Sprintf("pwmchip0/%d", c.number) }
 
+// takes returns the line on which the pulses are.
+func (c simChannel) takes() any {
+	l, _ := c.board.line(simPWM[c.number]) // it is one of the board
+	return l
+}
+
 func (c simChannel) open(period, width time.Duration) (pulser, error) {
 	l, err := c.board.claim(simPWM[c.number], "greengate", func(l *simLine) {
 		l.out, l.pulse.period = true, period

@@ -29,6 +29,7 @@ type checker struct {
 	known   map[message.Endpoint]bool // devices, functions and pins
 	shadows map[string]bool           // the devices; false: it has no shadow
 	names   map[message.Kind][]string
+	bare    []string // what a name without a kind may be
 	labels  map[string]bool
 	worn    []string       // the labels
 	seen    map[uint64]int // the row that first said this, by the hash of what it says
@@ -65,6 +66,7 @@ func newChecker(site Site, names Names, rows int) *checker {
 			}
 		}
 	}
+	c.bare = append(slices.Clip(c.names[message.Device]), message.Cloud.String(), message.Shadow.String())
 	for kind, list := range c.names {
 		for _, name := range list {
 			c.known[message.Endpoint{Kind: kind, Name: name}] = true
@@ -147,6 +149,9 @@ func (c *checker) there(spec endSpec) bool {
 
 // endHint says what to write instead of what is no endpoint.
 func (c *checker) endHint(text string) string {
+	if text == "label:*" {
+		return "did you mean device:*?"
+	}
 	if kind, name, found := strings.Cut(text, ":"); found && !slices.Contains(endKinds, kind) {
 		if n := nearest(kind, endKinds); n != "" {
 			return "did you mean " + n + ":" + name + "?"
@@ -175,11 +180,11 @@ func (c *checker) missing(key, text string, spec endSpec) {
 			return
 		}
 	}
-	prefix := ""
+	prefix, candidates := "", c.bare
 	if spec.kind != message.Device || spec.spelled {
-		prefix = spec.kind.String() + ":"
+		prefix, candidates = spec.kind.String()+":", c.names[spec.kind]
 	}
-	c.fault(key, text, c.like(spec.name, prefix, c.names[spec.kind]), "no %s is called %q", kindWord(spec.kind), spec.name)
+	c.fault(key, text, c.like(spec.name, prefix, candidates), "no %s is called %q", kindWord(spec.kind), spec.name)
 }
 
 // kindWord is what a person calls an endpoint of that kind.

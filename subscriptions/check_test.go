@@ -30,6 +30,12 @@ func TestCheck(t *testing.T) {
 		{`{from: switch, topic: a, to: cloud, priority: low, ttl: 72h}`, nil},
 		{`{from: "gpio:bell", topic: "$aws/things/x/shadow/update", to: shadow}`, nil},
 		{`{from: switch, shadow: core}`, nil},
+		{`{from: Cloud, topic: a, to: [CLOUD, Shadow, "device:clould"]}`, []string{
+			`from: no device is called "Cloud" (did you mean cloud?)`, `to[0]: no device is called "CLOUD" (did you mean cloud?)`,
+			`to[1]: no device is called "Shadow" (did you mean shadow?)`, `to[2]: no device is called "clould"`}},
+		{`{from: "label:*", topic: a, to: "label:a b"}`, []string{
+			`from: the label "*" holds '*' (allowed are a-z A-Z 0-9 : _ -) (did you mean device:*?)`,
+			`to: the label "a b" holds ' ' (allowed are a-z A-Z 0-9 : _ -) (` + forms + `)`}},
 		{`{from: swich, topic: a, to: lamp}`, []string{`from: no device is called "swich" (did you mean switch?)`}},
 		{`{from: switch, topic: a, to: [cloud, LAMP, "function:agregate", "gpio:xyz"]}`, []string{
 			`to[1]: no device is called "LAMP" (did you mean lamp?)`,

@@ -84,15 +84,15 @@ func (c *compiler) devices(devices []Device) error {
 		if n := c.words.add(d.Thing); int(n) < len(t.devices) {
 			return fmt.Errorf("the device %q stands there twice", d.Thing)
 		}
-		own := ownByRow
+		own, line := ownByRow, d.OwnLine
 		switch {
 		case d.NoShadow:
-			own = ownNone
+			own, line = ownNone, d.Line
 		case d.OwnShadows:
 			own = ownAllowed
 			c.own = true
 		}
-		t.devices = append(t.devices, device{name: d.Thing, line: uint32(d.Line), own: own})
+		t.devices = append(t.devices, device{name: d.Thing, line: uint32(line), own: own})
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package subscriptions
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -80,6 +81,9 @@ func parseEnd(s string) (endSpec, error) {
 	case found && kind == "label":
 		if name == "" {
 			return endSpec{}, fmt.Errorf("the label is empty")
+		}
+		if err := message.CheckThing(name); err != nil { // no device can wear it
+			return endSpec{}, errors.New(strings.Replace(err.Error(), "name", "label", 1))
 		}
 		return endSpec{sort: labelEnd, name: name}, nil
 	case found && kind != "device" && kind != "function" && kind != "gpio":

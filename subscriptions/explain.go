@@ -34,7 +34,7 @@ type Explanation struct {
 
 // ExplainedRow is one row of the file that allows what was asked.
 type ExplainedRow struct {
-	Line int    `json:"line"` // from 1; 0 is unknown
+	Line int    `json:"line"` // from 1; 0: it is a default that nobody wrote
 	Text string `json:"text"`
 	// To is who the row leads to, as the file writes it.
 	To []string `json:"to"`

@@ -40,10 +40,10 @@ func TestExplainAllowed(t *testing.T) {
 		{"lamp", "state/lamp", "switch", "2>cloud+device:switch", "switch"},
 		{"cloud", "cmd/lamp/on", "", "3>device:*", "lamp"},
 		{"switch", "$aws/things/lamp/shadow/get", "", "4>shadow", "shadow"},
-		{"shadow", "$aws/things/lamp/shadow/get/accepted", "", "4>switch 11>lamp", "lamp switch"},
-		{"shadow", "$aws/things/lamp/shadow/update/documents", "", "4>switch 6>function:aggregate 11>lamp", "function:aggregate lamp switch"},
-		{"shadow", "$aws/things/lamp/shadow/get/accepted", "lamp", "11>lamp", "lamp"},
-		{"strip", "$aws/things/strip/shadow/name/n/update", "", "12>shadow", "shadow"},
+		{"shadow", "$aws/things/lamp/shadow/get/accepted", "", "4>switch 21>lamp", "lamp switch"},
+		{"shadow", "$aws/things/lamp/shadow/update/documents", "", "4>switch 6>function:aggregate 21>lamp", "function:aggregate lamp switch"},
+		{"shadow", "$aws/things/lamp/shadow/get/accepted", "lamp", "21>lamp", "lamp"},
+		{"strip", "$aws/things/strip/shadow/name/n/update", "", "0>shadow", "shadow"},
 	} {
 		t.Run(c.from+" "+c.topic+" "+c.to, func(t *testing.T) {
 			x := table.Explain(query(t, c.from, c.topic, c.to))
@@ -97,7 +97,7 @@ func TestExplainRefused(t *testing.T) {
 		{"shadow", "$aws/things/lamp/shadow/name/n/update/accepted", "switch",
 			"own_shadows: true lets shadow publish on this topic, but to lamp, not to switch",
 			"- {from: switch, shadow: lamp, may: [update]}"},
-		{"switch", "$aws/things/switch/shadow/update", "", "switch may use its own shadow by rows only: it has own_shadows: false in line 10",
+		{"switch", "$aws/things/switch/shadow/update", "", "switch may use its own shadow by rows only: own_shadows is false in line 20",
 			"- {from: switch, shadow: switch, may: [update]}"},
 		{"shadow", "$aws/things/switch/shadow/update/delta", "", "line 6 lets shadow publish, but on $aws/things/+/shadow/update/documents, not on this topic",
 			"- {from: RECEIVER, shadow: switch, may: [watch]}"},

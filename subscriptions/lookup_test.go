@@ -16,8 +16,8 @@ import (
 
 // home is the group of the tests.
 var home = Site{Core: "core", Devices: []Device{
-	{Thing: "switch", Labels: []string{"input"}, Line: 10},
-	{Thing: "lamp", Labels: []string{"light"}, OwnShadows: true, Line: 11},
+	{Thing: "switch", Labels: []string{"input"}, OwnLine: 20, Line: 10},
+	{Thing: "lamp", Labels: []string{"light"}, OwnShadows: true, OwnLine: 21, Line: 11},
 	{Thing: "strip", Labels: []string{"light", "garden"}, OwnShadows: true, Line: 12},
 	{Thing: "dumb", OwnShadows: true, NoShadow: true, Line: 13},
 	{Thing: "odd:one", Line: 14},

@@ -70,19 +70,19 @@ func (t *Table) shadowRefusal(q Query) string {
 	d := &t.devices[n]
 	switch user := message.DeviceEndpoint(s.thing); {
 	case d.own == ownNone:
-		return fmt.Sprintf("%s has no shadow: it has shadow: none in %s", s.thing, place(d.line))
+		return fmt.Sprintf("%s has no shadow: it has shadow: none%s", s.thing, inLine(d.line))
 	case d.own == ownByRow && (q.From == user || q.HasTo && q.To == user):
-		return fmt.Sprintf("%s may use its own shadow by rows only: it has own_shadows: false in %s", s.thing, place(d.line))
+		return fmt.Sprintf("%s may use its own shadow by rows only: own_shadows is false%s", s.thing, inLine(d.line))
 	}
 	return ""
 }
 
-// place names the entry of a device.
-func place(line uint32) string {
+// inLine says where something stands in the file, if that is known.
+func inLine(line uint32) string {
 	if line == 0 {
-		return "its entry in devices"
+		return ""
 	}
-	return fmt.Sprintf("line %d", line)
+	return fmt.Sprintf(" in line %d", line)
 }
 
 // rowName names a row for people.

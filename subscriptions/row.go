@@ -40,12 +40,12 @@ type Row struct {
 	// the defaults.
 
 	// Priority is high, normal or low; TTL is how long a message keeps its worth.
-	Priority string        `yaml:"priority"`
-	TTL      time.Duration `yaml:"ttl"`
+	Priority string        `yaml:"priority" zero:"absent"`
+	TTL      time.Duration `yaml:"ttl" zero:"absent"`
 	// WhenFull is drop_oldest, drop_newest or thin; Keep is the n of thin: every
 	// n-th message is kept. Empty: as the cloud section says.
-	WhenFull string `yaml:"when_full"`
-	Keep     int    `yaml:"keep"`
+	WhenFull string `yaml:"when_full" zero:"absent"`
+	Keep     int    `yaml:"keep" zero:"absent"`
 	// LiveShare is the part of what is sent, in percent, that new messages get
 	// while a backlog drains. Overtake lets them go before the backlog of their
 	// own source and topic, too.
@@ -151,8 +151,10 @@ type Site struct {
 type Device struct {
 	Thing  string
 	Labels []string
-	// OwnShadows lets it use its own shadows without a row.
+	// OwnShadows lets it use its own shadows without a row; OwnLine is where the file
+	// says so, or the contrary, of the device or of all: 0 is nowhere.
 	OwnShadows bool
+	OwnLine    int
 	// NoShadow says that it has no shadow at all; OwnShadows counts for
 	// nothing then.
 	NoShadow bool

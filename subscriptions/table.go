@@ -41,7 +41,7 @@ type Table struct {
 // device is a device of the group.
 type device struct {
 	name string
-	line uint32
+	line uint32 // which says so: own_shadows of it or of all, or shadow: none; 0: none does
 	own  ownShadows
 }
 

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -57,31 +59,26 @@ warnings: the exit code is 0.`,
 		if err != nil {
 			return badInput("--unused-after: %w", err)
 		}
-		c, err := a.load()
-		if err == nil {
-			err = a.checkPins(c)
-		}
-		if err == nil {
-			err = checkToken(cmd.Context(), c)
-		}
-		if err == nil {
-			err = checkSpoolKeys(c)
-		}
-		var found *linted
-		if err == nil && *lint {
-			found, err = a.lint(cmd.Context(), c, least)
-		}
-		var faults configs.Faults
-		if *asJSON && (err == nil || errors.As(err, &faults)) {
-			answer := a.checked(c, faults)
-			answer.Lint = found
-			return errors.Join(a.printJSON(answer), err)
-		}
+		c, faults, err := a.checkFile(cmd.Context())
 		if err != nil {
 			return err
 		}
+		var found *linted
+		if len(faults) == 0 && *lint {
+			if found, err = a.lint(cmd.Context(), c, least); err != nil {
+				return err
+			}
+		}
+		if *asJSON {
+			answer := a.checked(c, faults)
+			answer.Lint = found
+			return errors.Join(a.printJSON(answer), faulty(faults))
+		}
 		for _, w := range c.Warnings {
 			a.complain(w)
+		}
+		if err := faulty(faults); err != nil {
+			return err
 		}
 		if found != nil {
 			found.tell(a)
@@ -95,34 +92,65 @@ warnings: the exit code is 0.`,
 	return cmd
 }
 
-// checkPins tells what the pins of this machine cannot do of the file. Where it has
-// none, or lets us see none, that is no fault of the file: it may be for another.
-func (a *app) checkPins(c *configs.Config) error {
+// checkFile tells every fault of the group file, and of what it names on this machine. Of
+// a file with faults c is what could be read, with the warnings of that.
+func (a *app) checkFile(ctx context.Context) (c *configs.Config, faults configs.Faults, err error) {
+	c, err = configs.Examine(a.config)
+	if err != nil && !errors.As(err, &faults) {
+		return nil, nil, inputError{a.explainMissing(err)}
+	}
+	if c == nil { // it is no YAML
+		return new(configs.Config), faults, nil
+	}
+	for _, err := range []error{checkPins(c), checkToken(ctx, c), checkSpoolKeys(c)} {
+		var more configs.Faults
+		if err != nil && !errors.As(err, &more) {
+			return nil, nil, err
+		}
+		faults = faults.With(more...)
+	}
+	warnings := slices.DeleteFunc(c.Warnings, func(w configs.Fault) bool { return faults.Has(w.Path) })
+	c.Warnings = configs.Faults(nil).With(warnings...) // in the order of the file
+	return c, faults, nil
+}
+
+// faulty is the error of a file with these faults; nil when there are none.
+func faulty(faults configs.Faults) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	return inputError{faults}
+}
+
+// checkPins tells what the board that `run` would take, on this machine, cannot do of
+// the file. That we may not open it is no fault of the file: who runs it may.
+func checkPins(c *configs.Config) error {
 	if c.GPIO == nil {
 		return nil
 	}
-	chips, _ := filepath.Glob("/dev/gpiochip*") // its pattern is right
-	if c.GPIO.Driver != "sim" && len(chips) == 0 {
-		a.complain(errors.New("warning: gpio: this machine has no pins, so they were not checked"))
-		return nil
+	warn := func(path, problem string) {
+		f := c.FaultAt(path, problem, "")
+		f.Warning = true
+		c.Warnings = append(c.Warnings, f)
 	}
 	err := gpio.Check(*c.GPIO, slog.New(slog.DiscardHandler))
-	var wrong gpio.PinErrors
-	if errors.As(err, &wrong) && len(wrong) == 1 && wrong[0].Path == "gpio.driver" {
-		a.complain(fmt.Errorf("warning: gpio: the pins were not checked: %s", wrong[0].Problem))
+	var list gpio.PinErrors
+	if errors.As(err, &list) && len(list) == 1 && list[0].Path == "gpio.driver" {
+		warn(list[0].Path, "the pins were not checked: "+list[0].Problem)
 		return nil
+	}
+	if chips, _ := filepath.Glob("/dev/gpiochip*"); c.GPIO.Driver == "auto" && len(chips) == 0 { // its pattern is right
+		warn("gpio.driver", "this machine has no pins, so they were checked against the simulated board")
 	}
 	return pinFaults(c, err)
 }
 
-// checked makes the JSON form; c is nil when there are faults.
+// checked makes the JSON form.
 func (a *app) checked(c *configs.Config, faults configs.Faults) checked {
-	answer := checked{File: a.config, Valid: c != nil && len(faults) == 0, Faults: faultList(faults), Warnings: faultList(nil), Unserved: []string{}}
-	if c != nil {
-		answer.Devices, answer.Rows = len(c.Devices), len(c.Subscriptions)
-		answer.Warnings = faultList(c.Warnings)
+	return checked{
+		File: a.config, Valid: len(faults) == 0, Devices: len(c.Devices), Rows: len(c.Subscriptions),
+		Faults: faultList(faults), Warnings: faultList(c.Warnings), Unserved: []string{},
 	}
-	return answer
 }
 
 func faultList(faults configs.Faults) []checkedFault {

@@ -134,7 +134,11 @@ func writeExplanation(w io.Writer, file, to string, e *subscriptions.Explanation
 	}
 	fmt.Fprintf(w, "allowed: %s on %s%s\n", e.From, e.Topic, whom)
 	for _, r := range e.Rows {
-		fmt.Fprintf(w, "  %s:%d: %s\n", file, r.Line, r.Text)
+		where := fmt.Sprintf("%s:%d", file, r.Line)
+		if r.Line == 0 { // nobody wrote it
+			where = "by default"
+		}
+		fmt.Fprintf(w, "  %s: %s\n", where, r.Text)
 	}
 	receivers := strings.Join(e.Receivers, ", ")
 	if receivers == "" {

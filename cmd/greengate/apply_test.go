@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -66,14 +68,30 @@ func TestInterruptedProbationGoesBack(t *testing.T) {
 	if err := os.WriteFile(next, []byte(strings.Replace(string(old), "light/on", "light/off", 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	const kept = "the file before the old one"
+	if err := os.WriteFile(h.file()+previousSuffix, []byte(kept), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	ctx, interrupt := context.WithCancel(t.Context())
 	ended := make(chan error)
+	heard, progress := io.Pipe()
 	go func() {
 		a := &app{stdout: io.Discard, stderr: io.Discard, config: h.file()}
-		_, err := a.apply(ctx, next, applyOptions{probation: time.Hour})
+		_, err := a.apply(ctx, next, applyOptions{probation: time.Hour, progress: progress})
 		ended <- err
 	}()
-	h.until("the new table", func(s *client.Status) bool { return s.Config.Generation == 2 })
+	// Who looks on knows what is under way, and until when.
+	said := ""
+	for lines := bufio.NewScanner(heard); !strings.Contains(said, "on probation") && lines.Scan(); {
+		said += lines.Text() + "\n"
+	}
+	if !strings.Contains(said, "- row") || !regexp.MustCompile(`(?m)^/.*/next.yaml is in force on probation, generation 2, until \d\d:\d\d:\d\d; Ctrl-C goes back$`).MatchString(said) {
+		t.Errorf("during the probation it says\n%s", said)
+	}
+	// A power cut here leaves the old file where it can be found.
+	if now, err := os.ReadFile(h.file() + previousSuffix); err != nil || string(now) != string(old) {
+		t.Errorf("during the probation %s is kept, %v", now, err)
+	}
 	interrupt()
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "interrupted") {
 		t.Errorf("the command ended with %v", err)
@@ -81,6 +99,9 @@ func TestInterruptedProbationGoesBack(t *testing.T) {
 	h.until("the old table", func(s *client.Status) bool { return s.Config.Generation == 3 })
 	if now, err := os.ReadFile(h.file()); err != nil || string(now) != string(old) {
 		t.Errorf("the group file is %s, %v", now, err)
+	}
+	if now, err := os.ReadFile(h.file() + previousSuffix); err != nil || string(now) != kept {
+		t.Errorf("after it %s is kept, %v", now, err)
 	}
 }
 

@@ -25,17 +25,21 @@ SHA-256 of the one before it; a line that was changed, taken out or put in is to
 The journal has the sum of the newest entry, so that an end that was cut off is
 noticed, too. It needs no running daemon.
 
-Exit codes: 0 the record is whole, 2 somebody or something has changed it.`,
+Exit codes: 0 the record is whole, 1 there is none yet or you may not read it, 2 somebody
+or something has changed it.`,
 		Args: cobra.NoArgs,
 	}
 	asJSON := jsonFlag(cmd)
 	last := cmd.Flags().Int("last", 0, "show the last `N` entries only; all are checked")
 	cmd.RunE = action(func(*cobra.Command, []string) error {
-		c, err := a.load()
-		if err != nil {
-			return err
+		if *last < 0 {
+			return badInput("--last: %d entries have no meaning", *last)
 		}
-		l, err := readAudit(filepath.Join(c.Data, auditFile))
+		data, err := dataOf(a.config)
+		if err != nil {
+			return inputError{a.explainMissing(err)}
+		}
+		l, err := readAudit(filepath.Join(data, auditFile))
 		if err != nil {
 			return err
 		}
@@ -71,6 +75,8 @@ func readAudit(path string) (*auditLog, error) {
 		switch {
 		case errors.Is(err, os.ErrNotExist):
 			return nil, badInput("there is no audit log yet: the daemon begins it at its first start (%s)", path)
+		case errors.Is(err, os.ErrPermission):
+			return nil, badInput("%w (run as root)", err)
 		case errors.As(err, &broken):
 			l.Broken = append(l.Broken, broken.Error())
 		case err != nil:

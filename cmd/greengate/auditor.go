@@ -32,9 +32,13 @@ type auditor struct {
 
 func (g *gateway) newAuditor(data string) *auditor {
 	return &auditor{
-		log:    audit.At(filepath.Join(data, auditFile)),
-		rights: func() ([]string, error) { return rights(g.current(), g.identities.Admitted()) },
-		say:    g.log.With("component", "audit"),
+		log: audit.At(filepath.Join(data, auditFile)),
+		rights: func() ([]string, error) {
+			now := g.current()
+			now.config = working(g.begun, now.config) // what waits for a restart gives no right yet
+			return rights(now, g.identities.Admitted())
+		},
+		say: g.log.With("component", "audit"),
 	}
 }
 

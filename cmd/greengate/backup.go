@@ -85,7 +85,7 @@ func (a *app) backup(ctx context.Context, file, phraseFile string) error {
 	if _, err := os.Lstat(file); err == nil {
 		return badInput("%s exists already (name a new file)", file)
 	}
-	phrase, err := a.passphrase(phraseFile, true)
+	phrase, err := a.passphrase(ctx, phraseFile, true)
 	if err != nil {
 		return err
 	}

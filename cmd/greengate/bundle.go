@@ -29,7 +29,7 @@ func newBundle(a *app) *cobra.Command {
 		Short: "gather what a bug report needs, without secrets",
 		Long: `Writes to FILE, which must not exist: the group file, the status, what ` + "`doctor`" + ` says,
 the last lines of the journal, what the daemon's goroutines do, the names and sizes of
-the files of the site, and what machine it is. Private keys, certificates, values of the
+the files of the site, and what machine it is. Private keys, certificates, the
 environment of functions, and whatever looks like a secret are removed; messages,
 shadows and keys are not in it. Names of things, topics, addresses and the endpoint of
 the cloud are: look before you send it.`,
@@ -60,10 +60,10 @@ func (b *bundle) add(name, text string, err error) {
 
 func (a *app) bundle(ctx context.Context, file string) error {
 	c, _ := a.load() // its faults stand in what doctor says
-	b := &bundle{scrub: newScrubber(c), texts: map[string]string{}}
+	text, words, err := groupText(a.config)
+	b := &bundle{scrub: newScrubber(c, words), texts: map[string]string{}}
 	b.add("version.txt", fmt.Sprintf("greengate %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH), nil)
-	text, err := os.ReadFile(a.config)
-	b.add("group.yaml", string(text), err)
+	b.add("group.yaml", text, err)
 	d := a.examine(ctx)
 	b.addJSON("doctor.json", d, nil)
 	if daemon, err := a.daemon(); err == nil && d.Daemon {
@@ -83,6 +83,19 @@ func (a *app) bundle(ctx context.Context, file string) error {
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s: %s\nsecrets are removed; names of things, topics and addresses are in it\n", file, strings.Join(b.names, ", "))
 	return err
+}
+
+// groupText is the text of the group file without its secrets, and the secrets.
+func groupText(file string) (text string, secrets []string, err error) {
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		return "", nil, err
+	}
+	text, secrets, err = cutSecrets(string(whole))
+	if err != nil {
+		err = fmt.Errorf("the file is left out, since what is secret in it cannot be told from the rest: %w", err)
+	}
+	return text, secrets, err
 }
 
 func (b *bundle) addJSON(name string, v any, err error) {

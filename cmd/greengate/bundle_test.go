@@ -76,7 +76,7 @@ cloud:
 			t.Errorf("%s is not in the bundle", name)
 		}
 	}
-	if !strings.Contains(texts["group.yaml"], "light/on") || !strings.Contains(texts["group.yaml"], "STAGE: shop") {
+	if !strings.Contains(texts["group.yaml"], "light/on") || !strings.Contains(texts["group.yaml"], "command: [./bootstrap]") {
 		t.Errorf("the group file is not there: %s", texts["group.yaml"])
 	}
 	secrets := []string{secret, "PRIVATE KEY", "BEGIN CERTIFICATE"}
@@ -109,8 +109,49 @@ cloud:
 	}
 }
 
+// A report is needed just when the group file has a fault: what is secret in it stays here
+// all the same.
+func TestBundleOfAFileWithFaults(t *testing.T) {
+	h := newHouse(t)
+	good, err := os.ReadFile(h.file())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const environment = `functions:
+  - name: report
+    command: [./bootstrap]
+    environment:
+      PIN: "q7Zx"
+      QUOTED: "quo\"q7Zx-ted"
+      TEXT: |
+        q7Zx
+        another q7Zx
+`
+	for fault, c := range map[string]struct{ has, lacks string }{
+		"":                 {"command: [./bootstrap]", "cannot be had"},
+		"groop: home\n":    {"command: [./bootstrap]", "cannot be had"},
+		"data2: {a: [\n":   {"cannot be had: the file is left out", "light/on"},
+		"enviroment: q7Zx": {"enviroment: [removed]", "cannot be had"},
+	} {
+		h.write(string(good) + environment + fault)
+		out := filepath.Join(t.TempDir(), "report.tar.gz")
+		if code, said, complaint := h.command("", "bundle", out); code != exitDone {
+			t.Fatalf("%q: exit code %d, %s%s", fault, code, said, complaint)
+		}
+		texts := unpack(t, out)
+		if file := texts["group.yaml"]; !strings.Contains(file, c.has) || strings.Contains(file, c.lacks) {
+			t.Errorf("%q: the group file is %s", fault, file)
+		}
+		for name, text := range texts {
+			if strings.Contains(text, "q7Zx") {
+				t.Errorf("%q: %s has a secret: %s", fault, name, text)
+			}
+		}
+	}
+}
+
 func TestScrubberKnowsSecretsByTheirForm(t *testing.T) {
-	s := newScrubber(nil)
+	s := newScrubber(nil, nil)
 	for text, want := range map[string]string{
 		`{"a":"-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\n","b":1}`: `{"a":"[removed]\n","b":1}`,
 		"torn: -----BEGIN PRIVATE KEY-----\nMIIE":                                            "torn: [removed]",
@@ -119,6 +160,7 @@ func TestScrubberKnowsSecretsByTheirForm(t *testing.T) {
 		`AWS_SECRET_ACCESS_KEY: "abc/def"`:                                                   `AWS_SECRET_ACCESS_KEY: [removed]`,
 		"db_password=hunter2 next":                                                           "db_password=[removed] next",
 		"sensors/secretary: 5, token ring":                                                   "sensors/secretary: 5, token ring",
+		"admin-token\n== /srv":                                                               "admin-token\n== /srv",
 		"key: property, topic: home/bell":                                                    "key: property, topic: home/bell",
 		"https://example.com/a?b=1 and a@b.c:1":                                              "https://example.com/a?b=1 and a@b.c:1",
 	} {

@@ -4,12 +4,11 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
+	"slices"
 	"time"
 
 	"greengate/configs"
@@ -27,30 +26,35 @@ type certificateEnd struct {
 	what string
 	end  time.Time
 	next string // what a person does about it
+	err  error  // why it cannot be read; next is about that, then
 }
+
+const groupCA = "the group CA"
 
 // certificateEnds reads the certificates in files that end: those that the gateway
 // makes for itself it replaces at two thirds of their life, and its devices' have
-// no end. The error tells of those that cannot be read; the others are returned.
-func certificateEnds(c *configs.Config) (ends []certificateEnd, err error) {
-	add := func(what, file, next string) {
-		cert, bad := readCertificate(file)
-		if bad != nil {
-			err = errors.Join(err, fmt.Errorf("read %s: %w", what, bad))
+// no end.
+func certificateEnds(c *configs.Config) (ends []certificateEnd) {
+	add := func(what, file, next, again string) {
+		cert, err := readCertificate(file)
+		if err != nil {
+			ends = append(ends, certificateEnd{what: what, next: again, err: err})
 			return
 		}
-		ends = append(ends, certificateEnd{what, cert.NotAfter, next})
+		ends = append(ends, certificateEnd{what: what, end: cert.NotAfter, next: next})
 	}
-	add("the group CA", filepath.Join(c.PKI.Dir, "root-ca.pem"), "a group CA of your own is replaced together with the certificates of all devices")
-	if c.Cloud != nil {
-		add("the certificate of the core for the cloud", c.Cloud.Certificate,
-			"make another in AWS IoT beside this one, put it and its key in the place of "+c.Cloud.Certificate+
-				" and restart greengate; when `greengate status` shows the cloud connected, deactivate the old one there")
+	add(groupCA, filepath.Join(c.PKI.Dir, "root-ca.pem"), "a group CA of your own is replaced together with the certificates of all devices", asRoot)
+	if c.Cloud == nil {
+		return ends
 	}
-	if c.Cloud != nil && c.Cloud.CA != "" { // empty: the roots of the system, which it keeps up to date
-		add("the root certificate of the cloud", c.Cloud.CA, "get the present one from https://www.amazontrust.com/repository/")
+	add("the certificate of the core for the cloud", c.Cloud.Certificate,
+		"make another in AWS IoT beside this one, put it and its key in the place of "+c.Cloud.Certificate+
+			" and restart greengate; when `greengate status` shows the cloud connected, deactivate the old one there", coreNext(c))
+	if c.Cloud.CA != "" { // empty: the roots of the system, which it keeps up to date
+		const roots = "get the present one from https://www.amazontrust.com/repository/"
+		add("the root certificate of the cloud", c.Cloud.CA, roots, roots)
 	}
-	return ends, err
+	return ends
 }
 
 // readCertificate reads the first certificate of a PEM file.
@@ -73,12 +77,11 @@ func days(left time.Duration) int64 { return int64(left / (24 * time.Hour)) }
 // files, and those of foreign devices, which are known once they have connected.
 type expiry struct {
 	ends func() []certificateEnd
+	more <-chan struct{} // another foreign device has connected
 	now  func() (now time.Time, believed bool)
 	log  *slog.Logger
 
-	mu    sync.Mutex
-	known []certificateEnd // guarded by mu
-	told  map[string]int64 // the last of alarmDays that the log has seen; Run's
+	told map[string]int64 // the last of alarmDays that the log has seen; Run's
 }
 
 func (g *gateway) newExpiry() *expiry {
@@ -86,13 +89,14 @@ func (g *gateway) newExpiry() *expiry {
 		ends: func() []certificateEnd {
 			c := g.current().config
 			// What cannot be read is a fault of who needs it.
-			ends, _ := certificateEnds(c)
+			ends := slices.DeleteFunc(certificateEnds(c), func(e certificateEnd) bool { return e.err != nil })
 			for _, f := range g.identities.Foreign() {
-				ends = append(ends, certificateEnd{"the certificate of " + f.Thing, f.End,
-					"give the device another, and write its fingerprint in " + g.begun.File})
+				ends = append(ends, certificateEnd{what: "the certificate of " + f.Thing, end: f.End,
+					next: "give the device another, and write its fingerprint in " + g.begun.File})
 			}
 			return ends
 		},
+		more: g.identities.Came(),
 		now: func() (time.Time, bool) {
 			now, _, believed := g.authority.Time()
 			return now, believed
@@ -101,7 +105,7 @@ func (g *gateway) newExpiry() *expiry {
 	}
 }
 
-// Run looks every hour until ctx ends.
+// Run looks every hour, and when a foreign device has come, until ctx ends.
 func (e *expiry) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
@@ -109,23 +113,20 @@ func (e *expiry) Run(ctx context.Context) error {
 		e.look()
 		select {
 		case <-tick.C:
+		case <-e.more:
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// look reads the ends, and logs each alarm once.
+// look logs each alarm once.
 func (e *expiry) look() {
-	ends := e.ends()
-	e.mu.Lock()
-	e.known = ends
-	e.mu.Unlock()
 	now, believed := e.now()
 	if !believed {
 		return
 	}
-	for _, c := range ends {
+	for _, c := range e.ends() {
 		key := c.what + c.end.String()
 		step := int64(-1)
 		for _, d := range alarmDays {
@@ -155,9 +156,7 @@ func (e *expiry) report(s *client.Status) {
 	if !believed {
 		return // which is a fault of its own
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, c := range e.known {
+	for _, c := range e.ends() { // read anew: somebody may have replaced one just now
 		if c.end.Sub(now) <= alarmFrom {
 			s.Faults = append(s.Faults, client.Fault{Component: "pki", Message: alarm(c, now), NextStep: c.next})
 		}

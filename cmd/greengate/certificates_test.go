@@ -17,7 +17,7 @@ func TestEndOfACertificateIsAlarmed(t *testing.T) {
 	var log bytes.Buffer
 	e := &expiry{
 		ends: func() []certificateEnd {
-			return []certificateEnd{{"the certificate of lamp", end, "renew it"}, {"the group CA", end.AddDate(100, 0, 0), ""}}
+			return []certificateEnd{{what: "the certificate of lamp", end: end, next: "renew it"}, {what: groupCA, end: end.AddDate(100, 0, 0)}}
 		},
 		now:  func() (time.Time, bool) { return now, believed },
 		log:  slog.New(slog.NewTextHandler(&log, nil)),

@@ -133,7 +133,7 @@ func TestDamagedShadowIsAFailure(t *testing.T) {
 		{"shadow", "get", "lamp"},
 		{"shadow", "update", "lamp", `{"state":{"desired":{"a":2}}}`},
 	} {
-		if code, out, err := h.command("", args...); code != exitFailed || out != "" || !strings.Contains(err, "(code 500)") {
+		if code, out, err := h.command("", args...); code != exitFailed || out != "" || !strings.Contains(err, "(code 500); `greengate status` may tell why") {
 			t.Errorf("%v: exit code %d, %s%s", args, code, out, err)
 		}
 	}

@@ -43,12 +43,12 @@ func (g *gateway) audit(component, op string, err error, about ...any) {
 }
 
 func (g *gateway) answerReload(w http.ResponseWriter, r *http.Request) {
-	generation, err := g.reload("control socket, " + admin.Asker(r))
-	if err != nil {
+	if _, err := g.reload("control socket, " + admin.Asker(r)); err != nil {
 		admin.Refuse(w, http.StatusUnprocessableEntity, err)
 		return
 	}
-	admin.Answer(w, http.StatusOK, client.Reloaded{Generation: generation})
+	now := g.current()
+	admin.Answer(w, http.StatusOK, client.Reloaded{Generation: now.generation, Waiting: append([]string{}, now.waiting...)})
 }
 
 func (g *gateway) answerExplain(w http.ResponseWriter, r *http.Request) {

@@ -36,9 +36,8 @@ type site struct {
 // openSite reads both. Of several commands that change a site at once, each
 // waits until the one before it has called release.
 func (a *app) openSite(ctx context.Context) (s *site, release func(), err error) {
-	release, err = lockFile(ctx, a.config)
-	if err != nil {
-		return nil, nil, inputError{a.explainMissing(err)}
+	if release, err = a.lockConfig(ctx); err != nil {
+		return nil, nil, err
 	}
 	if s, err = a.readSite(); err != nil {
 		release()

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"greengate/core/admin/client"
+	"greengate/core/pki"
 )
 
 // listedDevice is one device of `device list --json`.
@@ -47,26 +48,30 @@ func newDeviceList(a *app) *cobra.Command {
 }
 
 func (a *app) listDevices(ctx context.Context) ([]listedDevice, error) {
-	s, err := a.readSite()
+	c, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	record, err := pki.OpenRecord(c.PKI.Dir, pki.Clock{})
 	if err != nil {
 		return nil, err
 	}
 	// Who is connected is an extra: a daemon that cannot be asked hides nothing
 	// of the file.
-	status, _ := client.New(s.config.Socket()).Status(ctx)
+	status, _ := client.New(c.Socket()).Status(ctx)
 	connected := map[string]bool{}
 	if status != nil {
 		for _, d := range status.Devices {
 			connected[d.Thing] = d.Connected
 		}
 	}
-	devices := make([]listedDevice, 0, len(s.config.Devices))
-	for _, d := range s.config.Devices {
+	devices := make([]listedDevice, 0, len(c.Devices))
+	for _, d := range c.Devices {
 		l := listedDevice{Thing: d.Thing, Line: d.Line, Labels: append([]string{}, d.Labels...), Certificates: []listedCertificate{}}
 		if f := d.Fingerprint(); f != "" {
 			l.Certificates = append(l.Certificates, listedCertificate{Fingerprint: f})
 		}
-		issued, err := s.authority.Issued(d.Thing)
+		issued, err := record.Issued(d.Thing)
 		if err != nil {
 			return nil, err
 		}

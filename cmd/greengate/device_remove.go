@@ -47,7 +47,7 @@ func (a *app) tellRemoved(done *removedDevice, asJSON bool) error {
 	if asJSON {
 		return a.printJSON(done)
 	}
-	fmt.Fprintf(a.stdout, "removed %s, %d certificates withdrawn\n", done.Thing, done.Withdrawn)
+	fmt.Fprintf(a.stdout, "removed %s, %s withdrawn\n", done.Thing, counted(int64(done.Withdrawn), "certificate"))
 	for _, r := range done.Rows {
 		fmt.Fprintf(a.stdout, "removed from line %d: %s\n", r.Line, r.Text)
 	}

@@ -1,15 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"greengate/configs"
 	"greengate/core/admin/client"
@@ -43,8 +49,8 @@ func newDoctor(a *app) *cobra.Command {
 		Short: "look for what is wrong with this machine and this site, and say what to do",
 		Long: `Looks at the group file, the daemon, the clock, the disk and the wear of the card,
 the ports, rights and groups, certificates and their ends, the cloud, the databases,
-and what closes functions in. It changes nothing, and needs no running daemon. Run it as the user of the
-daemon or as root: others may not see all.
+and what closes functions in. It changes nothing, and needs no running daemon. Run it as root,
+who sees all, or as a member of the group of the data folder.
 
 Exit codes: 0 all is well, 1 something is wrong.`,
 		Args: cobra.NoArgs,
@@ -52,12 +58,13 @@ Exit codes: 0 all is well, 1 something is wrong.`,
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		d := a.examine(cmd.Context())
-		err := writeDiagnosis(a.stdout, d)
+		tell := func() error { return writeDiagnosis(a.stdout, d) }
 		if *asJSON {
-			err = a.printJSON(d)
+			tell = func() error { return a.printJSON(d) }
 		}
+		err := tell()
 		if err == nil && !d.Well {
-			err = badInput("something is wrong")
+			err = badInput("%s wrong", counted(int64(d.count(wrong)), "thing"))
 		}
 		return err
 	})
@@ -80,7 +87,13 @@ type doctor struct {
 func (a *app) examine(ctx context.Context) *diagnosis {
 	d := &doctor{ctx: ctx, root: "/"}
 	d.Well, d.Findings = true, []finding{}
+	if !d.mayUse(a.config, unix.R_OK) {
+		return &d.diagnosis
+	}
 	d.checkFile(a)
+	if c := d.config; c != nil && !(d.mayUse(c.Data+"/.", unix.R_OK|unix.X_OK) && d.mayUse(c.Socket(), unix.W_OK)) {
+		return &d.diagnosis
+	}
 	d.checkDaemon(a)
 	for _, check := range []func(){
 		d.checkClock, d.checkDisk, d.checkCard, d.checkRights, d.checkPorts, d.checkPins,
@@ -101,16 +114,54 @@ func (d *doctor) note(subject, next, format string, args ...any) {
 	d.Findings = append(d.Findings, finding{subject, note, fmt.Sprintf(format, args...), next})
 }
 
+// wrong tells what is wrong, unless the daemon has told it already.
 func (d *doctor) wrong(subject, next, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if slices.ContainsFunc(d.Findings, func(f finding) bool { return f.State == wrong && strings.HasSuffix(f.Message, ": "+text) }) {
+		return
+	}
 	d.Well = false
-	d.Findings = append(d.Findings, finding{subject, wrong, fmt.Sprintf(format, args...), next})
+	d.Findings = append(d.Findings, finding{subject, wrong, text, next})
+}
+
+// count is how many findings are of a state.
+func (d *diagnosis) count(state string) (n int) {
+	for _, f := range d.Findings {
+		if f.State == state {
+			n++
+		}
+	}
+	return n
+}
+
+// mayUse tells whether this user may look at a file of the site. To somebody who may not, a
+// site that is well would look broken in many places: that is said once.
+func (d *doctor) mayUse(path string, how uint32) bool {
+	if !errors.Is(unix.Access(path, how), unix.EACCES) {
+		return true
+	}
+	d.wrong("rights", "run it as root"+orMember(path), "%s is not for this user to use", filepath.Clean(path))
+	return false
+}
+
+// orMember names the group whose members may use a file, if there is one.
+func orMember(path string) string {
+	var st unix.Stat_t
+	if err := unix.Stat(existing(path), &st); err != nil || st.Mode&0o040 == 0 {
+		return ""
+	}
+	return ", or as a member of the group " + groupName(st.Gid)
 }
 
 func (d *doctor) checkFile(a *app) {
 	c, err := a.load()
 	if err != nil {
+		next := "mend it: `greengate check` tells when it is right"
+		if _, gone := os.Stat(a.config); errors.Is(gone, fs.ErrNotExist) {
+			next = "`greengate init` makes a site, and `greengate restore` brings one back from a backup"
+		}
 		for line := range strings.SplitSeq(err.Error(), "\n") {
-			d.wrong("group file", "mend it: `greengate check` tells when it is right", "%s", line)
+			d.wrong("group file", next, "%s", line)
 		}
 		return
 	}
@@ -151,7 +202,8 @@ func (d *doctor) checkDaemon(a *app) {
 		d.note("daemon", "restart it: systemctl restart greengate", "it is version %s, this program is %s", s.Version, version())
 	}
 	for _, f := range s.Faults {
-		d.wrong("daemon", f.NextStep, "%s: %s", f.Component, f.Message)
+		next := strings.Replace(f.NextStep, "`greengate doctor` looks", "look below", 1)
+		d.wrong("daemon", cmp.Or(next, "journalctl -u greengate tells more"), "%s: %s", f.Component, f.Message)
 	}
 }
 
@@ -164,16 +216,9 @@ func writeDiagnosis(out io.Writer, d *diagnosis) error {
 			fmt.Fprintf(out, "         next: %s\n", f.Next)
 		}
 	}
-	bad := 0
-	for _, f := range d.Findings {
-		if f.State == wrong {
-			bad++
-		}
+	if d.count(wrong) > 0 {
+		return nil // the error tells how many
 	}
-	if bad == 0 {
-		_, err := fmt.Fprintln(out, "\nall is well")
-		return err
-	}
-	_, err := fmt.Fprintf(out, "\n%s wrong\n", counted(int64(bad), "thing"))
+	_, err := fmt.Fprintln(out, "\nall is well")
 	return err
 }

@@ -19,19 +19,24 @@ import (
 	"greengate/sync/telemetry"
 )
 
+// What a person does about a clock, and about a disk that is full.
+const (
+	clockNext = "see timedatectl; a Raspberry Pi has no clock without power: let it reach a time server, or add an RTC"
+	makeRoom  = "make room: journalctl --vacuum-size=100M, apt clean"
+)
+
 // checkClock asks whether the time can be believed. The gateway itself needs no
 // right clock; the cloud's certificates and the times in messages do.
 func (d *doctor) checkClock() {
-	const next = "see timedatectl; a Raspberry Pi has no clock without power: let it reach a time server, or add an RTC"
-	if authority, err := pki.Open(d.config.PKI.Dir, pki.Clock{}); err == nil {
-		if now, floor, plausible := authority.Time(); !plausible {
-			d.wrong("clock", next, "it says %s, and it is hardly so: the last time known to be true is %s",
+	if record, err := pki.OpenRecord(d.config.PKI.Dir, pki.Clock{}); err == nil {
+		if now, floor, plausible := record.Time(); !plausible {
+			d.wrong("clock", clockNext, "it says %s, and it is hardly so: the last time known to be true is %s",
 				now.UTC().Format(time.RFC3339), floor.UTC().Format(time.RFC3339))
 			return
 		}
 	}
 	if !telemetry.KernelSync() {
-		d.note("clock", next, "no time server keeps it (it says %s)", time.Now().UTC().Format(time.RFC3339))
+		d.note("clock", clockNext, "no time server keeps it (it says %s)", time.Now().UTC().Format(time.RFC3339))
 		return
 	}
 	d.well("clock", "kept by a time server")
@@ -47,7 +52,7 @@ func (d *doctor) checkDisk() {
 	dir := existing(d.config.Data)
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
-		d.wrong("disk", "", "%s cannot be looked at: %v", dir, err)
+		d.wrong("disk", asRoot, "%s cannot be looked at: %v", dir, err)
 		return
 	}
 	free := int64(st.Bavail) * int64(st.Bsize) // of another width on arm
@@ -55,9 +60,9 @@ func (d *doctor) checkDisk() {
 	case st.Flags&unix.ST_RDONLY != 0:
 		d.wrong("disk", "dmesg tells why; a card that has become read-only is at its end: `greengate backup`, and change it", "the file system of %s is read-only", dir)
 	case free < leastFree:
-		d.wrong("disk", "make room: journalctl --vacuum-size=100M, apt clean", "%s are left on the file system of %s", size(free), dir)
+		d.wrong("disk", makeRoom, "%s are left on the file system of %s", size(free), dir)
 	case st.Files > 0 && st.Ffree < leastNodes:
-		d.wrong("disk", "remove small files", "%d files more fit on the file system of %s", st.Ffree, dir)
+		d.wrong("disk", "remove small files", "there is room for %s on the file system of %s", counted(int64(st.Ffree), "more file"), dir)
 	default:
 		d.well("disk", "%s are left on the file system of %s", size(free), dir)
 	}
@@ -150,10 +155,11 @@ func (d *doctor) checkRights() {
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && dir == d.config.Data:
 			d.note("rights", "", "the data folder %s is not there yet; the daemon makes it", dir)
+		case errors.Is(err, fs.ErrNotExist): // the certificates tell
 		case err != nil:
-			d.wrong("rights", "`greengate init` makes a site", "%v", err)
+			d.wrong("rights", asRoot, "%v", err)
 		case !info.IsDir():
-			d.wrong("rights", "", "%s is no folder", dir)
+			d.wrong("rights", "move it away: the daemon makes a data folder, and a backup has what was in it and in pki (`greengate restore`)", "%s is no folder", dir)
 		case unix.Access(dir, unix.W_OK) != nil && os.Geteuid() != 0:
 			d.note("rights", "run doctor as root or as the user of the daemon", "%s is not for this user to write, who may not be that of the daemon", dir)
 		}
@@ -170,7 +176,7 @@ func (d *doctor) checkRights() {
 		d.wrong("rights", fmt.Sprintf("chown -R %s: %s", userName(data), d.config.PKI.Dir), "%s belongs to %s and %s to %s: the daemon can read one of them",
 			d.config.Data, userName(data), d.config.PKI.Dir, userName(keys))
 	}
-	if len(d.Findings) == before {
+	if len(d.Findings) == before && err2 == nil {
 		d.well("rights", "%s and %s belong to %s", d.config.Data, d.config.PKI.Dir, userName(data))
 	}
 }
@@ -195,6 +201,14 @@ func userName(uid uint32) string {
 	return "user " + id
 }
 
+func groupName(gid uint32) string {
+	id := strconv.Itoa(int(gid))
+	if g, err := user.LookupGroupId(id); err == nil {
+		return g.Name
+	}
+	return id
+}
+
 // checkPins asks whether the user of the daemon may use the GPIO chip.
 func (d *doctor) checkPins() {
 	c := d.config.GPIO
@@ -208,17 +222,14 @@ func (d *doctor) checkPins() {
 	}
 	var st unix.Stat_t
 	if err := unix.Stat(chips[0], &st); err != nil {
-		d.wrong("pins", "", "%v", err)
+		d.wrong("pins", asRoot, "%v", err)
 		return
 	}
 	uid, err := owner(d.config.Data)
 	if err != nil {
 		uid = uint32(os.Geteuid())
 	}
-	group := "group " + strconv.Itoa(int(st.Gid))
-	if g, err := user.LookupGroupId(strconv.Itoa(int(st.Gid))); err == nil {
-		group = g.Name
-	}
+	group := groupName(st.Gid)
 	switch {
 	case uid == 0 || uid == st.Uid || st.Mode&0o006 == 0o006:
 	case st.Mode&0o060 == 0o060 && inGroup(uid, st.Gid):

@@ -4,42 +4,54 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"greengate/core/pki"
+	"greengate/core/admin"
+	"greengate/core/admin/client"
 	"greengate/core/sqlite"
-	"greengate/core/token"
 	"greengate/sync/cloud"
 )
 
-// checkPorts asks a running daemon's listeners for their certificate, or tries
-// whether the ports are free.
+// checkPorts asks a running daemon's listeners to prove themselves, or tries whether the
+// ports are free.
 func (d *doctor) checkPorts() {
 	if d.status != nil {
 		for _, l := range d.status.Listeners {
-			d.knock(l.Service, l.Address)
+			d.knock(l)
 		}
 		return
 	}
-	for _, addr := range slices.Concat(d.config.Broker.Listen, d.config.Discovery.Listen) {
+	if inUse(d.config.Data) {
+		return // a daemon that does not answer, which is told, has them
+	}
+	d.tryPorts("broker.listen", d.config.Broker.Listen)
+	d.tryPorts("discovery.listen", d.config.Discovery.Listen)
+	if page := d.config.Admin.Listen; page != "" {
+		d.tryPorts("admin.listen", []string{page})
+	}
+}
+
+func (d *doctor) tryPorts(key string, addrs []string) {
+	for _, addr := range addrs {
 		l, err := net.Listen("tcp", addr)
 		switch {
 		case errors.Is(err, syscall.EADDRINUSE):
-			d.wrong("ports", "`ss -ltnp` tells who has it", "%s is in use by another program", addr)
+			d.wrong("ports", portHint(err)+" in "+key, "%s is in use by another program", addr)
 		case errors.Is(err, syscall.EACCES):
-			d.note("ports", "the service has the right (AmbientCapabilities=CAP_NET_BIND_SERVICE); by hand: setcap cap_net_bind_service=+ep on the program",
-				"%s is not for this user to open", addr)
+			d.note("ports", portHint(err), "%s is not for this user to open", addr)
 		case err != nil:
-			d.wrong("ports", "mend the address in the group file", "%s: %v", addr, err)
+			d.wrong("ports", portHint(err)+" in "+key, "%s: %v", addr, err)
 		default:
 			_ = l.Close()
 			d.well("ports", "%s is free", addr)
@@ -47,11 +59,13 @@ func (d *doctor) checkPorts() {
 	}
 }
 
-// knock does a TLS handshake with a listener of the running daemon.
-func (d *doctor) knock(service, address string) {
-	addr, err := net.ResolveTCPAddr("tcp", address)
+// knock has a listener of the running daemon prove itself: the status page by its health,
+// the others by their certificate.
+func (d *doctor) knock(l client.Address) {
+	const next = "journalctl -u greengate tells more; systemctl restart greengate"
+	addr, err := net.ResolveTCPAddr("tcp", l.Address)
 	if err != nil {
-		d.wrong("ports", "", "%s: %v", address, err)
+		d.wrong("ports", next, "%s: %v", l.Address, err)
 		return
 	}
 	ctx, cancel := context.WithTimeout(d.ctx, 10*time.Second)
@@ -60,56 +74,66 @@ func (d *doctor) knock(service, address string) {
 	if pem, err := os.ReadFile(filepath.Join(d.config.PKI.Dir, "root-ca.pem")); err == nil {
 		roots.AppendCertsFromPEM(pem)
 	}
-	host, _, _ := net.SplitHostPort(loopback(addr))
 	begun := time.Now()
-	// Without a client certificate the handshake of TLS 1.3 ends well on this side;
-	// the daemon refuses it then, and its log has a line of that.
-	dialer := tls.Dialer{Config: &tls.Config{RootCAs: roots, ServerName: host}}
-	conn, err := dialer.DialContext(ctx, "tcp", loopback(addr))
+	if l.Scheme != "" {
+		err = askHealth(ctx, l.Scheme+"://"+loopback(addr)+"/healthz", roots)
+	} else {
+		err = showCertificate(ctx, loopback(addr), roots)
+	}
 	if err != nil {
-		d.wrong("ports", "journalctl -u greengate tells more; systemctl restart greengate", "%s on %s does not answer: %v", service, address, err)
+		d.wrong("ports", next, "%s on %s does not answer: %v", l.Service, l.Address, err)
 		return
 	}
-	_ = conn.Close()
-	d.well("ports", "%s answers on %s, in %s", service, address, time.Since(begun).Round(time.Millisecond))
+	d.well("ports", "%s answers on %s, in %s", l.Service, l.Address, time.Since(begun).Round(time.Millisecond))
 }
 
-// checkCertificates looks at the files. Device certificates of this CA have no end.
-func (d *doctor) checkCertificates() {
-	authority, err := pki.Open(d.config.PKI.Dir, pki.Clock{})
+// errShown ends a handshake in which all was seen.
+var errShown = errors.New("the listener has proven who it is")
+
+// showCertificate has a listener do its part of a TLS handshake, and goes before the other
+// one: without the certificate of a device it would be turned away, and counted.
+func showCertificate(ctx context.Context, addr string, roots *x509.CertPool) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
-		d.wrong("certificates", "", "%v", err)
-		return
+		return err
 	}
-	now, _, believed := authority.Time()
-	ends, err := certificateEnds(d.config)
+	defer conn.Close()
+	host, _, _ := net.SplitHostPort(addr)
+	config := &tls.Config{
+		RootCAs: roots, ServerName: host,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			_ = conn.Close() // so that TLS has nothing to say any more
+			return nil, errShown
+		},
+	}
+	if err = tls.Client(conn, config).HandshakeContext(ctx); errors.Is(err, errShown) {
+		return nil
+	}
+	return err
+}
+
+// askHealth asks the status page how it is.
+func askHealth(ctx context.Context, url string, roots *x509.CertPool) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		d.wrong("certificates", "", "%v", err)
+		return err
 	}
-	for _, e := range ends {
-		left := e.end.Sub(now)
-		switch {
-		case !believed:
-			d.note("certificates", "", "%s ends on %s; the clock is not believed", e.what, e.end.Format(time.DateOnly))
-		case left <= 0:
-			d.wrong("certificates", e.next, "%s ended on %s", e.what, e.end.Format(time.DateOnly))
-		case left <= alarmFrom:
-			d.wrong("certificates", e.next, "%s ends on %s, in %s", e.what, e.end.Format(time.DateOnly), counted(days(left), "day"))
-		default:
-			d.well("certificates", "%s ends on %s", e.what, e.end.Format(time.DateOnly))
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}
+	answer, err := transport.RoundTrip(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	var health admin.Health
+	if err := json.NewDecoder(answer.Body).Decode(&health); err != nil {
+		return fmt.Errorf("%s: %w", answer.Status, err)
+	}
+	for _, p := range health.Parts {
+		if !p.OK && p.Needed {
+			return fmt.Errorf("%s: %s", p.Name, p.Problem)
 		}
 	}
-	if c := d.config.Cloud; c != nil {
-		if d.pair, err = corePair(d.ctx, d.config); err != nil {
-			next := "get certificate and key of the core together from AWS IoT"
-			if wrong := (*token.Error)(nil); errors.As(err, &wrong) {
-				next = wrong.Hint
-				err = errors.New(wrong.Problem)
-			}
-			d.pair = nil
-			d.wrong("certificates", next, "certificate and key of the core: %v", err)
-		}
-	}
+	return nil
 }
 
 // checkCloud goes the way of the link, step by step: name, connection, TLS.
@@ -144,7 +168,7 @@ func (d *doctor) checkCloud() {
 	}
 	config, err := cloudTLS(c, d.pair)
 	if err != nil {
-		d.wrong("cloud", "", "%v", err)
+		d.wrong("cloud", "mend cloud.ca in the group file", "%v", err)
 		return
 	}
 	t := tls.Client(conn, config)
@@ -191,6 +215,10 @@ func (d *doctor) checkStores() {
 	for _, file := range files {
 		name := filepath.Base(file)
 		if err := checkCopy(d.ctx, file); err != nil {
+			if errors.Is(err, fs.ErrPermission) {
+				d.note("databases", asRoot, "%s is not for this user to read", name)
+				continue
+			}
 			d.wrong("databases", "the daemon restores it at its next start, from the copy beside it", "%s: %s", name, strings.TrimSpace(err.Error()))
 			continue
 		}

@@ -138,3 +138,26 @@ func TestPortInUse(t *testing.T) {
 	p.checkPorts()
 	p.says("wrong ports: " + p.config.Broker.Listen[0] + " is in use by another program")
 }
+
+func TestNextStepOfAFault(t *testing.T) {
+	for fault, want := range map[string]string{
+		"the spool cannot write since 2026: database or disk is full; devices wait": makeRoom,
+		"shadows: updates are rejected since 2026: database or disk is full":        makeRoom,
+		"the disk has no room for the history of changes":                           makeRoom,
+		"sessions are not, or not all, written to disk since 2026: disk I/O error":  "`greengate doctor` looks at the disk, and dmesg tells of its errors",
+		"a stored shadow cannot be read; delete it, and it starts again":            "",
+	} {
+		if got := aboutDisk(fault); got != want {
+			t.Errorf("about %q: %q, want %q", fault, got, want)
+		}
+	}
+	for fault, want := range map[string]string{
+		"not connected to the cloud since 2026: dial tcp: refused":    "greengate doctor",
+		`the cloud refused the subscription "a/#": not authorized`:    "greengate cloud policy",
+		`another client uses this gateway's identity "c_Core": so on`: "stop the other one",
+	} {
+		if got := aboutLink(fault); !strings.Contains(got, want) {
+			t.Errorf("about %q: %q, want %q", fault, got, want)
+		}
+	}
+}

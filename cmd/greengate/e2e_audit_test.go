@@ -3,6 +3,7 @@ package main_test
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -91,6 +92,14 @@ func TestAudit(t *testing.T) {
 		t.Error("the value of a function's environment is in the audit log or in the log")
 	}
 
+	// A value that waits for a restart gives no right yet.
+	s.set("json", "log", "format")
+	s.rows(row{From: "panel", Topic: "light/#", To: "lamp"})
+	g.reload()
+	if e := s.audit()[5]; len(e.Added) != 1 || len(e.Removed) != 0 || !has(e.Added, "row ", "light/#") {
+		t.Errorf("reload with a key that waits for a restart: %+v", e)
+	}
+
 	// Somebody takes out the entry that gave a right.
 	file := filepath.Join(s.dir, "data", "audit.log")
 	lines := strings.SplitAfter(read(t, file), "\n")
@@ -100,5 +109,39 @@ func TestAudit(t *testing.T) {
 	stdout, said, code := s.command("audit")
 	if code != 2 || !strings.Contains(said, "the audit log was changed") || !strings.Contains(stdout, "WRONG "+file+":3: entry 4 follows entry 2") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, said)
+	}
+}
+
+// Who may not read the record learns nothing of its state. That `data` can be read of a file is enough.
+func TestAuditWithoutTheRight(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "lamp")
+	g := s.start()
+	file := filepath.Join(s.dir, "data", "audit.log")
+	eventually(t, "the first entry", func() bool {
+		_, err := os.Stat(file)
+		return err == nil && len(s.audit()) == 1
+	})
+	g.stop()
+	if err := os.WriteFile(s.file, []byte(read(t, s.file)+"\nfaulty: true\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if entries := s.audit(); len(entries) != 1 {
+		t.Errorf("with a fault in the group file: %+v", entries)
+	}
+	if err := os.Chmod(file, 0); err != nil {
+		t.Fatal(err)
+	}
+	run := s.prepare("audit")
+	if os.Geteuid() == 0 { // whom no mode of a file stops
+		setpriv, err := exec.LookPath("setpriv")
+		if err != nil {
+			t.Skip("there is no setpriv here")
+		}
+		run.Path, run.Args = setpriv, append([]string{setpriv, "--bounding-set=-dac_override,-dac_read_search", run.Path}, run.Args[1:]...)
+	}
+	said, _ := run.CombinedOutput()
+	if code := run.ProcessState.ExitCode(); code != 1 || !strings.Contains(string(said), "permission denied (run as root)") {
+		t.Errorf("exit code %d, %s", code, said)
 	}
 }

@@ -158,6 +158,10 @@ func TestFromTheCloud(t *testing.T) {
 	pump.subscribe("#")
 	other.subscribe("#")
 	eventually(t, "the cloud is there", func() bool { return g.status().Cloud.Connected })
+	many := &cloudtest.Properties{User: make([][2]string, 4000)} // small for the cloud, and not for us
+	if err := s.cloud.PublishProperties("cmd/pump/many", nil, 1, false, many); err != nil {
+		t.Fatal(err)
+	}
 	for _, topic := range []string{"cmd/pump/on", "cmd/nobody/on", "elsewhere"} {
 		if err := s.cloud.Publish(topic, []byte("now"), 1, false); err != nil {
 			t.Fatal(err)
@@ -168,5 +172,6 @@ func TestFromTheCloud(t *testing.T) {
 	}
 	pump.hears("cmd/pump/on", "now")
 	other.hears("cmd/other/on", "last")
+	s.says("status", `^refused +.*user-properties 1`)
 	g.balanced()
 }

@@ -191,7 +191,10 @@ func TestFaultCloudCertificates(t *testing.T) {
 	}
 	s.coreCertificate(now.Add(day), now.Add(2*day))
 	g.reload()
-	g.away("the core's certificate " + filepath.Join(s.dir, "pki"))
+	g.away("certificate")
+	if f := fmt.Sprint(g.status().Faults); !strings.Contains(f, "the certificate of the core for the cloud ends on "+now.Add(2*day).UTC().Format(time.DateOnly)) {
+		t.Errorf("the faults do not tell of the new one: %s", f)
+	}
 	s.coreCertificate(now.Add(-day), now.Add(365*day))
 	g.reload()
 	eventually(t, "the link is back", func() bool { return g.status().Cloud.Connected })

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -165,5 +166,51 @@ func TestDurableCallsWithoutTheirRow(t *testing.T) {
 	g = s.start()
 	eventually(t, "nothing waits any more", func() bool { return g.has("hang").Durable == 0 && g.status().Ledger.Waiting == 0 })
 	s.says("status", `^dropped +row-gone 3$`)
+	g.balanced()
+}
+
+// What the cloud sends while the functions end stays with the cloud, which sends it again
+// after the start: it has no acknowledgement for what nobody took.
+func TestCloudSendsAgainWhatAnEndLeft(t *testing.T) {
+	t.Parallel()
+	s := quickCloudSite(t)
+	s.functions(function{"name": "wait", "behaves": "proof held", "encoding": "binary", "timeout": "1m", "pinned": true, "reply_to": "done"})
+	s.rows(row{From: "cloud", Topic: "go", To: "function:wait", Durable: true}, row{From: "function:wait", Topic: "done", To: "cloud"})
+	held := filepath.Join(s.dir, "functions", "wait", "held")
+	if err := os.WriteFile(held, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	publish := func(payload string) {
+		if err := s.cloud.Publish("go", []byte(payload), 1, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := s.start()
+	eventually(t, "the gateway is connected", func() bool { return g.status().Cloud.Connected && g.has("wait").State == "running" })
+	publish("0")
+	eventually(t, "the call is under way", func() bool { f := g.has("wait"); return f.Durable == 1 && f.Queued == 0 })
+	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	eventually(t, "messages stay with the cloud", func() bool {
+		n++
+		publish(fmt.Sprint(n))
+		return s.cloud.Status().Clients[0].Unacked >= 3
+	})
+	if err := os.Remove(held); err != nil {
+		t.Fatal(err)
+	}
+	<-g.gone
+	g = s.start()
+	eventually(t, "all were worked off", func() bool {
+		got := map[string]bool{}
+		for _, r := range s.cloud.Received() {
+			if r.Topic == "done" {
+				got[string(r.Payload)] = true
+			}
+		}
+		return len(got) == n+1 // from 0
+	})
 	g.balanced()
 }

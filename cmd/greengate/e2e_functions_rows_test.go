@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"greengate/core/admin/client"
 	"greengate/sync/cloud/cloudtest"
 )
 
@@ -77,10 +78,14 @@ func TestFunctionCommands(t *testing.T) {
 	if out := s.greengate("function", "invoke", "topic", "--event", event, "--topic", "by/hand"); out != `{"event":{"n":1},"topic":"by/hand"}`+"\n" {
 		t.Errorf("invoke prints %q", out)
 	}
+	if out := s.greengate("function", "invoke", "topic"); out != `{"event":{},"topic":"$invoke"}`+"\n" {
+		t.Errorf("invoke without a topic prints %q", out)
+	}
 	if out := s.fails(2, "function", "invoke", "fails"); !strings.Contains(out, "greengate: fails failed: errorString: as always") {
 		t.Errorf("a call that fails says %q", out)
 	}
-	for _, wrong := range [][]string{{"function", "invoke", "none"}, {"function", "invoke", "topic", "--event", s.file}, {"function", "logs", "none"}, {"function", "test", "topic"}} {
+	for _, wrong := range [][]string{{"function", "invoke", "none"}, {"function", "invoke", "topic", "--event", s.file}, {"function", "logs", "none"}, {"function", "test", "topic"},
+		{"function", "quarantine", "none"}, {"function", "requeue", "999"}, {"function", "discard", "999"}, {"function", "requeue", "--function", "none"}} {
 		s.fails(1, wrong...)
 	}
 
@@ -120,6 +125,7 @@ func TestFunctionCommands(t *testing.T) {
 	eventually(t, "the calls are in quarantine", func() bool { return g.has("fails").Quarantined == 2 })
 	s.says("function quarantine fails", `^[0-9]+ +2.* fails +sender +f +13 +function-error: .*as always`)
 	s.says("function list", `^fails: 2 calls in quarantine`)
+	s.says("status", `fails: 2 calls of the function fails are in quarantine`, "next: `greengate function quarantine fails` tells why")
 	s.says("function requeue --function fails", `^2 calls put back$`)
 	eventually(t, "they fail again", func() bool { return g.has("fails").Calls == 5 && g.has("fails").Quarantined == 2 })
 	var list struct{ Calls []struct{ Seq int64 } }
@@ -129,5 +135,9 @@ func TestFunctionCommands(t *testing.T) {
 	s.says("function discard --all", `^2 calls deleted$`)
 	eventually(t, "the quarantine is empty", func() bool { return g.has("fails").Quarantined == 0 })
 	s.says("function logs fails", ` stderr +.*as always`)
+	var written []client.FunctionLine
+	if err := json.Unmarshal([]byte(s.greengate("function", "logs", "fails", "--json")), &written); err != nil || len(written) < 5 {
+		t.Errorf("logs --json: %+v, %v", written, err)
+	}
 	g.balanced()
 }

@@ -23,7 +23,7 @@ greengate import greengrass-v1 template.yaml --set CoreName=home_Core --out mysi
 greengate check --lint                    # and what is legal but hardly meant
 greengate check --print                   # what is in force where the file is silent`,
 	"plan":   `greengate plan new.yaml                   # who gains and who loses what, before it is in force`,
-	"apply":  `greengate apply new.yaml --probation 60s  # back to the old file if it does harm`,
+	"apply":  `greengate apply new.yaml --probation 10m  # back to the old file if it does harm`,
 	"doctor": `greengate doctor`,
 	"audit": `greengate audit
 greengate audit --last 3
@@ -90,11 +90,16 @@ echo '{"state":{"desired":{"property":null}}}' | greengate shadow update GG_Traf
 	"function invoke": "greengate function invoke car-aggregator --event event.json\necho '{\"n\": 1}' | greengate function invoke car-aggregator --event - --topic test/n",
 	"function test": `greengate watch --json --payload --to function:car-aggregator > seen.jsonl
 greengate function test car-aggregator --message seen.jsonl`,
-	"function quarantine": "greengate function quarantine\ngreengate function quarantine car-aggregator --json",
-	"function requeue":    "greengate function requeue 17 18\ngreengate function requeue --function car-aggregator",
-	"function discard":    `greengate function discard --all`,
-	"schema":              `greengate schema > group.schema.json`,
-	"version":             `greengate version`,
+	"function quarantine":   "greengate function quarantine\ngreengate function quarantine car-aggregator --json",
+	"function requeue":      "greengate function requeue 17 18\ngreengate function requeue --function car-aggregator",
+	"function discard":      `greengate function discard --all`,
+	"completion":            `source <(greengate completion bash)   # the package has installed it already`,
+	"completion bash":       `greengate completion bash > /etc/bash_completion.d/greengate`,
+	"completion fish":       `greengate completion fish > ~/.config/fish/completions/greengate.fish`,
+	"completion powershell": `greengate completion powershell | Out-String | Invoke-Expression`,
+	"completion zsh":        `greengate completion zsh > "${fpath[1]}/_greengate"`,
+	"schema":                `greengate schema > group.schema.json`,
+	"version":               `greengate version`,
 }
 
 // addExamples gives every command its examples and the completion of its names.

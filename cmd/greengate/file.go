@@ -40,21 +40,45 @@ func (a *app) daemon() (*client.Client, error) {
 	return client.New(socket), nil
 }
 
-// socketOf finds the control socket of a group file. The file may have faults:
-// it is just then that a person asks the daemon how it is.
+// socketOf finds the control socket of a group file.
 func socketOf(file string) (string, error) {
+	data, err := dataOf(file)
+	if err != nil {
+		return "", err
+	}
+	c := configs.Config{Data: data}
+	return c.Socket(), nil
+}
+
+// explainSilence says why nobody may answer where the group file has a data folder that is not
+// there.
+func (a *app) explainSilence(err error) error {
+	if !errors.Is(err, client.ErrNotRunning) {
+		return err
+	}
+	if data, e := dataOf(a.config); e == nil {
+		if _, e := os.Stat(data); errors.Is(e, fs.ErrNotExist) {
+			return fmt.Errorf("%w; %s is not there: if `data` was changed under a running daemon, put the old value back first", err, data)
+		}
+	}
+	return err
+}
+
+// dataOf finds the data folder of a group file. The file may have faults: it is just then
+// that a person asks the daemon how it is.
+func dataOf(file string) (string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
 	}
-	c := configs.Default()
+	data := configs.Default().Data
 	for line := range strings.Lines(string(text)) {
 		if value, ok := strings.CutPrefix(line, "data:"); ok {
-			_ = yaml.Unmarshal([]byte(value), &c.Data) // no YAML string: the default, as good as any
+			_ = yaml.Unmarshal([]byte(value), &data) // no YAML string: the default, as good as any
 		}
 	}
-	if !filepath.IsAbs(c.Data) {
-		c.Data = filepath.Join(filepath.Dir(file), c.Data)
+	if !filepath.IsAbs(data) {
+		data = filepath.Join(filepath.Dir(file), data)
 	}
-	return c.Socket(), nil
+	return data, nil
 }

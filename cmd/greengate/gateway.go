@@ -192,7 +192,7 @@ func (g *gateway) openBroker(c *configs.Config) (err error) {
 		return err
 	}
 	g.broker.Recheck(membersOf(c)) // devices may have left the file while nobody ran
-	return g.broker.Listen()
+	return portError(c, "broker.listen", g.broker.Listen())
 }
 
 func (g *gateway) openDiscovery(c *configs.Config) (err error) {
@@ -207,7 +207,7 @@ func (g *gateway) openDiscovery(c *configs.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	return g.discovery.Listen()
+	return portError(c, "discovery.listen", g.discovery.Listen())
 }
 
 func (g *gateway) openAdmin(c *configs.Config) error {
@@ -247,6 +247,9 @@ func (g *gateway) Run(ctx context.Context) error {
 	}
 	// They publish through all that stands above, and end before it.
 	all.Add("functions", g.functions)
+	if g.uplink != nil {
+		all.Add("what the cloud sends", g.uplink)
+	}
 	all.Add("readiness", lifecycle.Func(func(context.Context) error {
 		giveBackMemory()
 		g.log.Info("greengate is ready", g.addresses()...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -71,17 +72,17 @@ fingerprints. See docs/migrate.md.`,
 func (i *importing) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&i.out, "out", "", "the `folder` of the new site")
-	f.StringVar(&i.group, "group", "", "the `id` of the group, where the inputs name none")
+	f.StringVar(&i.group, "group", "", "the `id` of the group, where the inputs name none, or several")
 	f.StringVar(&i.core, "core", "", "the `thing` name of the gateway, where the inputs name none")
 	f.StringVar(&i.key, "key", string(pki.RSA2048), "the `kind` of the group's keys: rsa-2048 or p-256")
 	f.BoolVar(&i.fold, "fold", false, "write rows that say one thing many times as one, with labels and ${from}, ${to}, where that is provably the same table")
 	f.BoolVar(&i.json, "json", false, "print the report as one JSON document")
 	_ = cmd.MarkFlagRequired("out") // the flag is there
 	cmd.Args = cobra.MinimumNArgs(1)
-	cmd.RunE = action(func(_ *cobra.Command, args []string) error { return i.run(args) })
+	cmd.RunE = action(func(cmd *cobra.Command, args []string) error { return i.run(cmd.Context(), args) })
 }
 
-func (i *importing) run(args []string) error {
+func (i *importing) run(ctx context.Context, args []string) error {
 	values := map[string]string{}
 	for _, s := range i.set {
 		name, value, ok := strings.Cut(s, "=")
@@ -113,7 +114,9 @@ func (i *importing) run(args []string) error {
 		o.Data = i.owner.data
 	}
 	if terminal, ok := i.a.stdin.(*os.File); ok && isTerminal(terminal) {
-		o.Ask = i.a.askValue
+		o.Ask = func(name, description string, secret bool) (string, error) {
+			return i.a.askValue(ctx, name, description, secret)
+		}
 	}
 	r, err := i.importFile(files, o)
 	if err != nil {
@@ -168,14 +171,14 @@ func readSmall(path string) ([]byte, error) {
 }
 
 // askValue asks for a value of a template at the terminal.
-func (a *app) askValue(name, description string, secret bool) (string, error) {
+func (a *app) askValue(ctx context.Context, name, description string, secret bool) (string, error) {
 	terminal := a.stdin.(*os.File) // Ask is set for a terminal only
 	prompt := fmt.Sprintf("%s (%s): ", name, description)
 	if secret {
-		return ask(terminal, a.stderr, prompt)
+		return ask(ctx, terminal, a.stderr, prompt)
 	}
 	fmt.Fprint(a.stderr, prompt)
-	line, err := readLine(terminal)
+	line, err := typed(ctx, terminal)
 	if err != nil && (line == "" || !errors.Is(err, io.EOF)) {
 		return "", badInput("%s was not given: %w", name, err)
 	}

@@ -33,7 +33,9 @@ Without DIR it makes the site of the service that the Debian package brings, in
 	cmd.RunE = action(func(_ *cobra.Command, args []string) (err error) {
 		dir, owner := filepath.Dir(defaultConfig), (*service)(nil)
 		if len(args) > 0 {
-			dir = args[0]
+			if dir = args[0]; dir == "" {
+				return badInput("the name of the folder is empty")
+			}
 		} else if owner, err = findService(); err != nil {
 			return err
 		}
@@ -104,6 +106,8 @@ func planSite(dir, group, core, key string, owner *service) (*newSite, error) {
 		path := filepath.Join(dir, name)
 		if _, err := os.Lstat(path); err == nil {
 			return nil, fmt.Errorf("%s is there already, and init writes over nothing (choose another folder)", path)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("make a site in %s: %w", dir, asFolder(err))
 		}
 	}
 	if owner != nil {

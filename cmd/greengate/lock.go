@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,10 +48,27 @@ func inUse(dir string) bool {
 	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
-// lockFile waits until no other command edits the group file. The lock is on
-// its folder, since the file itself is replaced by each edit; through a link it
-// is on the folder of the file that the link leads to.
-func lockFile(ctx context.Context, file string) (release func(), err error) {
+// lockConfig is lockFile for a command, and says whom the command waits for.
+func (a *app) lockConfig(ctx context.Context) (release func(), err error) {
+	release, err = lockFile(ctx, a.config, func(holder string) {
+		fmt.Fprintf(a.stderr, "greengate: waits until %s has done with %s\n", holder, a.config)
+	})
+	switch {
+	case err == nil:
+		return release, nil
+	case ctx.Err() != nil:
+		return nil, errors.New("the command was interrupted while it waited; nothing has changed")
+	}
+	return nil, inputError{a.explainMissing(err)}
+}
+
+// silentWait is how long nothing is said of a wait: most are shorter.
+const silentWait = time.Second
+
+// lockFile waits until no other command edits the group file, and tells waits, once, who
+// does when that takes its time. The lock is on its folder, since the file itself is replaced
+// by each edit; through a link it is on the folder of the file that the link leads to.
+func lockFile(ctx context.Context, file string, waits func(holder string)) (release func(), err error) {
 	target, err := filepath.EvalSymlinks(file)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", file, err)
@@ -60,15 +79,43 @@ func lockFile(ctx context.Context, file string) (release func(), err error) {
 	}
 	locked := make(chan error, 1)
 	go func() { locked <- unix.Flock(int(f.Fd()), unix.LOCK_EX) }()
-	select {
-	case err = <-locked:
-	case <-ctx.Done():
-		// The waiting goroutine ends with the process, which is now.
-		return nil, fmt.Errorf("lock %s: %w", file, ctx.Err())
+	for slow := time.After(silentWait); ; {
+		select {
+		case err = <-locked:
+			if err != nil {
+				_ = f.Close()
+				return nil, fmt.Errorf("lock %s: %w", file, err)
+			}
+			return func() { _ = f.Close() }, nil
+		case <-slow:
+			waits(holderOf(f))
+		case <-ctx.Done():
+			// The waiting goroutine ends with the process, which is now.
+			return nil, fmt.Errorf("lock %s: %w", file, ctx.Err())
+		}
 	}
-	if err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("lock %s: %w", file, err)
+}
+
+// holderOf names the process that holds the lock on a file, as far as proc(5) tells.
+func holderOf(f *os.File) string {
+	const unknown = "another command"
+	var st unix.Stat_t
+	locks, err := os.ReadFile("/proc/locks")
+	if err != nil || unix.Fstat(int(f.Fd()), &st) != nil {
+		return unknown
 	}
-	return func() { _ = f.Close() }, nil
+	inode := fmt.Sprintf(":%d", st.Ino)
+	for line := range strings.Lines(string(locks)) {
+		// N: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE ...; who waits has -> before FLOCK.
+		w := strings.Fields(line)
+		if len(w) < 6 || w[1] != "FLOCK" || !strings.HasSuffix(w[5], inode) {
+			continue
+		}
+		words, err := os.ReadFile("/proc/" + w[4] + "/cmdline")
+		if err != nil || len(words) == 0 {
+			return unknown
+		}
+		return fmt.Sprintf("`%s` (pid %s)", strings.Join(strings.FieldsFunc(string(words), func(r rune) bool { return r == 0 }), " "), w[4])
+	}
+	return unknown
 }

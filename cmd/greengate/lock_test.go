@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,7 +38,7 @@ func TestEditsOfTheFileTakeTurns(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			release, err := lockFile(t.Context(), file)
+			release, err := lockFile(t.Context(), file, func(string) {})
 			if err != nil {
 				t.Error(err)
 				return
@@ -50,14 +52,40 @@ func TestEditsOfTheFileTakeTurns(t *testing.T) {
 	}
 	all.Wait()
 
-	release, err := lockFile(t.Context(), file)
+	release, err := lockFile(t.Context(), file, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer release()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := lockFile(ctx, file); !errors.Is(err, context.Canceled) {
+	if _, err := lockFile(ctx, file, func(string) {}); !errors.Is(err, context.Canceled) {
 		t.Errorf("one who gives up waiting got %v", err)
+	}
+}
+
+// Who waits for long is told for whom.
+func TestWaitForTheFileIsTold(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "group.yaml")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	nobody := func(holder string) { t.Errorf("waited for %s", holder) }
+	first, err := lockFile(t.Context(), file, nobody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := ""
+	second, err := lockFile(t.Context(), file, func(holder string) {
+		said = holder
+		first()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second()
+	if want := fmt.Sprintf("%s` (pid %d)", os.Args[len(os.Args)-1], os.Getpid()); !strings.HasSuffix(said, want) {
+		t.Errorf("it waits for %q, want %q", said, want)
 	}
 }

@@ -90,7 +90,7 @@ func (g *gateway) storeFigures(emit admin.Emit) {
 }
 
 func (g *gateway) certificateFigures(emit admin.Emit) {
-	ends := append(g.expiry.all(), certificateEnd{what: "the server certificate", end: g.server.Expires()})
+	ends := append(g.expiry.ends(), certificateEnd{what: "the server certificate", end: g.server.Expires()})
 	for _, c := range ends {
 		emit(certificateNotAfter, float64(c.end.Unix()), c.what)
 	}
@@ -99,13 +99,6 @@ func (g *gateway) certificateFigures(emit admin.Emit) {
 		believed = 1
 	}
 	emit(clockBelieved, believed)
-}
-
-// all are the certificates that a person has to replace.
-func (e *expiry) all() []certificateEnd {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return append([]certificateEnd(nil), e.known...)
 }
 
 func (g *gateway) spoolFigures(emit admin.Emit) {

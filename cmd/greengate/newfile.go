@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 )
 
 // makeDirs makes dir and those above it. It returns those that it has made, the
@@ -29,6 +30,14 @@ func makeDirs(dir string) (made []string, err error) {
 		made = append(made, d)
 	}
 	return made, nil
+}
+
+// asFolder says in other words that a file is where a folder should be.
+func asFolder(err error) error {
+	if errors.Is(err, syscall.ENOTDIR) {
+		return errors.New("that is a file, or leads through one (name a folder)")
+	}
+	return err
 }
 
 // removeDirs removes what makeDirs has made, unless something else has come

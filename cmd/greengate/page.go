@@ -47,7 +47,7 @@ func (g *gateway) openPage(c *configs.Config) error {
 	case err == nil:
 		g.log.Info("The status page is served", "component", "admin", "address", g.page.Addr().String())
 	case c.PageAsked():
-		return err
+		return portError(c, "admin.listen", err)
 	default:
 		g.log.Error("The status page is not served; it is tried again every 30 seconds", "component", "admin", "err", err,
 			"next_step", `write another address in admin.listen ("" for none), or stop who has this one`)
@@ -157,14 +157,12 @@ func (g *gateway) checkCloud() error {
 
 // checkFaults is well while the status has no fault.
 func (g *gateway) checkFaults() error {
-	var s client.Status
-	g.reportFaults(&s)
-	g.reportStores(&s)
-	if len(s.Faults) == 0 {
+	faults := g.page.Status().Faults
+	if len(faults) == 0 {
 		return nil
 	}
-	first := s.Faults[0]
-	if more := len(s.Faults) - 1; more > 0 {
+	first := faults[0]
+	if more := len(faults) - 1; more > 0 {
 		first.Message += fmt.Sprintf(" (and %d more)", more)
 	}
 	return admin.Problem{Fault: first}

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,15 +23,15 @@ func passphraseFlag(cmd *cobra.Command) *string {
 
 // passphrase takes the passphrase from the file, from $GREENGATE_PASSPHRASE, or asks
 // for it at the terminal, twice for a new one.
-func (a *app) passphrase(file string, isNew bool) (string, error) {
-	phrase, err := a.findPassphrase(file, isNew)
+func (a *app) passphrase(ctx context.Context, file string, isNew bool) (string, error) {
+	phrase, err := a.findPassphrase(ctx, file, isNew)
 	if err == nil && isNew && len(phrase) < leastPassphrase {
 		err = badInput("a passphrase has %d characters at least", leastPassphrase)
 	}
 	return phrase, err
 }
 
-func (a *app) findPassphrase(file string, isNew bool) (string, error) {
+func (a *app) findPassphrase(ctx context.Context, file string, isNew bool) (string, error) {
 	if file != "" {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -47,11 +47,11 @@ func (a *app) findPassphrase(file string, isNew bool) (string, error) {
 	if !ok || !isTerminal(terminal) {
 		return "", badInput("there is no passphrase (--passphrase-file FILE, $GREENGATE_PASSPHRASE, or a terminal to type it at)")
 	}
-	phrase, err := ask(terminal, a.stderr, "passphrase: ")
+	phrase, err := ask(ctx, terminal, a.stderr, "passphrase: ")
 	if err != nil || !isNew {
 		return phrase, err
 	}
-	again, err := ask(terminal, a.stderr, "again: ")
+	again, err := ask(ctx, terminal, a.stderr, "again: ")
 	if err == nil && again != phrase {
 		err = badInput("the two are not the same")
 	}
@@ -63,8 +63,8 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
-// ask reads a line that does not show.
-func ask(terminal *os.File, out io.Writer, prompt string) (string, error) {
+// ask reads a line that does not show. The end of ctx, which is how Ctrl-C comes, ends it.
+func ask(ctx context.Context, terminal *os.File, out io.Writer, prompt string) (string, error) {
 	fd := int(terminal.Fd())
 	shown, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
@@ -77,10 +77,30 @@ func ask(terminal *os.File, out io.Writer, prompt string) (string, error) {
 	}
 	defer func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, shown) }()
 	fmt.Fprint(out, prompt)
-	line, err := bufio.NewReader(terminal).ReadString('\n')
-	fmt.Fprintln(out)
+	defer fmt.Fprintln(out)
+	line, err := typed(ctx, terminal)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("read the passphrase: %w", err)
 	}
-	return strings.TrimRight(line, "\r\n"), nil
+	return line, nil
+}
+
+// typed reads a line from a terminal. Nothing wakes who reads there: after the end of ctx a
+// goroutine stays behind until the process has ended, or a line comes.
+func typed(ctx context.Context, terminal io.Reader) (string, error) {
+	type answer struct {
+		line string
+		err  error
+	}
+	read := make(chan answer, 1)
+	go func() {
+		line, err := readLine(terminal)
+		read <- answer{line, err}
+	}()
+	select {
+	case a := <-read:
+		return a.line, a.err
+	case <-ctx.Done():
+		return "", badInput("nothing was typed")
+	}
 }

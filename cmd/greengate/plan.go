@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -23,7 +25,7 @@ func newPlan(a *app) *cobra.Command {
 		Short: "show what a new group file would change, and change nothing",
 		Long: `Compares FILE with what the running daemon has in force, or, when none runs, with
 the group file: devices and rows that come and go, devices that would be cut off,
-pins, and keys that take effect at the next start only. FILE is read as if it stood
+pins, functions, and keys that take effect at the next start only. FILE is read as if it stood
 where the group file stands. ` + "`greengate apply FILE`" + ` puts it there.`,
 		Args: oneFile,
 	}
@@ -70,7 +72,22 @@ func (a *app) plan(ctx context.Context, file string) (*client.Plan, []byte, erro
 		return nil, nil, err
 	}
 	p.File = file
+	if why := movesData(p); why != "" {
+		p.Notes = append(p.Notes, why)
+	}
 	return p, text, nil
+}
+
+// movesData says why the running daemon would not take up the file of a plan, if it has
+// another data folder.
+func movesData(p *client.Plan) string {
+	i := slices.IndexFunc(p.Keys, func(k client.PlanKey) bool { return k.Key == "data" })
+	if i < 0 || p.Against != "daemon" {
+		return ""
+	}
+	var from, to string
+	_, _ = json.Unmarshal(p.Keys[i].From, &from), json.Unmarshal(p.Keys[i].To, &to) // texts, or nothing
+	return "data " + dataStays + " (" + moveData(from, to) + ")"
 }
 
 // readNext reads a file as if it stood in the place of the group file. Its
@@ -139,7 +156,7 @@ func (g *gateway) plan(c *configs.Config) (*client.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := compare(state{now.config, now.table}, next)
+	p, err := compare(state{working(g.begun, now.config), now.table}, next)
 	if err != nil {
 		return nil, err
 	}
@@ -187,6 +204,10 @@ func writePlan(out io.Writer, p *client.Plan) error {
 		fmt.Fprintf(w, "+ row\t%s\t(line %d)\n", r.Text, r.Line)
 	}
 	writeNames(w, "pin", p.Pins)
+	writeNames(w, "function", client.PlanNames{Removed: p.Functions.Removed, Added: p.Functions.Added})
+	for _, f := range p.Functions.Changed {
+		fmt.Fprintf(w, "~ function\t%s: %s\n", f.Name, changes(f.Keys))
+	}
 	for _, k := range p.Keys {
 		fmt.Fprintf(w, "~ %s\t%s\n", k.Key, change(k))
 	}
@@ -202,7 +223,7 @@ func writePlan(out io.Writer, p *client.Plan) error {
 	for _, note := range p.Notes {
 		fmt.Fprintf(out, "! %s\n", note)
 	}
-	_, err := fmt.Fprintf(out, "\nrows: %d stay, %d come, %d go\n", p.Rows.Kept, len(p.Rows.Added), len(p.Rows.Removed))
+	_, err := fmt.Fprintf(out, "\nrows: %d kept, %d added, %d removed\n", p.Rows.Kept, len(p.Rows.Added), len(p.Rows.Removed))
 	return err
 }
 
@@ -217,6 +238,15 @@ func writeNames(w io.Writer, what string, n client.PlanNames) {
 	}
 }
 
+// changes says on one line how the keys of an entry change.
+func changes(keys []client.PlanKey) string {
+	words := make([]string, len(keys))
+	for i, k := range keys {
+		words[i] = k.Key + " " + change(k)
+	}
+	return strings.Join(words, ", ")
+}
+
 // change says how the value of a key changes.
 func change(k client.PlanKey) string {
 	switch {
@@ -224,6 +254,8 @@ func change(k client.PlanKey) string {
 		return "now " + string(k.To)
 	case k.To == nil:
 		return "no longer " + string(k.From)
+	case string(k.From) == string(k.To):
+		return "changes" // and is not shown
 	}
 	return string(k.From) + " becomes " + string(k.To)
 }

@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,7 +15,9 @@ import (
 
 	"greengate/configs"
 	"greengate/core/admin/client"
+	"greengate/core/pki"
 	"greengate/subscriptions"
+	"greengate/sync/cloud"
 )
 
 // state is a group file with its table, as a plan compares them. The rows of a
@@ -42,7 +47,12 @@ func compare(now, next state) (*client.Plan, error) {
 		return nil, err
 	}
 	p.Pins = compareNames(takePins(before), takePins(after))
+	p.Functions = compareFunctions(takeFunctions(before), takeFunctions(after))
+	if err := onlyWritten(before, after); err != nil {
+		return nil, err
+	}
 	p.Keys = compareKeys(before, after)
+	p.Notes = nextStart(now.config, next.config)
 	for _, w := range next.config.Warnings {
 		p.Notes = append(p.Notes, w.Error())
 	}
@@ -156,6 +166,41 @@ func takePins(keys map[string]any) map[string]string {
 		}
 	}
 	return pins
+}
+
+// onlyWritten takes the defaults out of a cloud section that comes or goes as a whole: what is
+// left is what the file says of it.
+func onlyWritten(before, after map[string]any) error {
+	isCloud := func(key string) bool { return strings.HasPrefix(key, "cloud.") }
+	has := func(keys map[string]any) bool {
+		return slices.ContainsFunc(slices.Collect(maps.Keys(keys)), isCloud)
+	}
+	if has(before) == has(after) {
+		return nil
+	}
+	section := cloud.DefaultConfig()
+	silent, err := keysOf(&configs.Config{Cloud: &section})
+	if err != nil {
+		return err
+	}
+	for _, keys := range []map[string]any{before, after} {
+		maps.DeleteFunc(keys, func(key string, v any) bool {
+			d, is := silent[key]
+			return isCloud(key) && is && reflect.DeepEqual(d, v)
+		})
+	}
+	return nil
+}
+
+// nextStart tells for what the next start would refuse the new file.
+func nextStart(now, next *configs.Config) (notes []string) {
+	if now.PKI.Dir == next.PKI.Dir {
+		return nil
+	}
+	if _, err := pki.Open(next.PKI.Dir, pki.Clock{}); err != nil && !errors.Is(err, fs.ErrPermission) {
+		notes = append(notes, fmt.Sprintf("the next start would fail: pki.dir: %v", err))
+	}
+	return notes
 }
 
 func compareKeys(now, next map[string]any) (list []client.PlanKey) {

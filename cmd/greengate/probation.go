@@ -15,6 +15,7 @@ import (
 type probation struct {
 	daemon *client.Client
 	before *client.Status
+	file   string
 	cut    []client.PlanCut // devices that the file is meant to cut off
 	applyOptions
 }
@@ -40,6 +41,9 @@ func (p *probation) watch(ctx context.Context) (uint64, error) {
 		return 0, fmt.Errorf("the daemon did not take it up: %w", err)
 	}
 	end := time.Now().Add(p.probation)
+	if p.probation > 0 {
+		fmt.Fprintf(p.progress, "%s is in force on probation, generation %d, until %s; Ctrl-C goes back\n", p.file, done.Generation, end.Format(until(p.probation)))
+	}
 	tick := time.NewTicker(lookAgain)
 	defer tick.Stop()
 	var wrongSince time.Time
@@ -65,6 +69,14 @@ func (p *probation) watch(ctx context.Context) (uint64, error) {
 		}
 	}
 	return done.Generation, nil
+}
+
+// until is how an end is written that is so far away.
+func until(left time.Duration) string {
+	if left < 12*time.Hour {
+		return time.TimeOnly
+	}
+	return time.DateTime
 }
 
 // look returns what is wrong now and was not before.

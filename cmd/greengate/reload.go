@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -49,6 +48,9 @@ func (g *gateway) take(old *configs.Config) (*configs.Config, error) {
 	c, err := configs.Load(old.File)
 	if err != nil {
 		return nil, err
+	}
+	if c.Data != g.begun.Data {
+		return nil, c.FaultAt("data", dataStays, moveData(g.begun.Data, c.Data))
 	}
 	table, err := subscriptions.Compile(c.Subscriptions, c.Site())
 	if err != nil {
@@ -123,26 +125,51 @@ func (g *gateway) current() inForce {
 	return g.force
 }
 
+// startKeys are the keys that the daemon cannot take up while it runs, and where their values are.
+// Of `data` it takes up no other value at all.
+var startKeys = []struct {
+	name string
+	of   func(*configs.Config) any // a pointer
+}{
+	{"group", func(c *configs.Config) any { return &c.Group }},
+	{"core", func(c *configs.Config) any { return &c.Core }},
+	{"broker.listen", func(c *configs.Config) any { return &c.Broker.Listen }},
+	{"discovery.listen", func(c *configs.Config) any { return &c.Discovery.Listen }},
+	{"admin.listen", func(c *configs.Config) any { return &c.Admin.Listen }},
+	{"pki.dir", func(c *configs.Config) any { return &c.PKI.Dir }},
+	{"cloud", func(c *configs.Config) any { return &c.Cloud }},
+	{"gpio", func(c *configs.Config) any { return &c.GPIO }},
+	{"log.format", func(c *configs.Config) any { return &c.Log.Format }},
+}
+
 // restartKeys are the keys whose values in the file differ from those with
 // which the daemon began, and which it cannot take up while it runs.
-func restartKeys(begun, c *configs.Config) []string {
-	var keys []string
-	differ := func(key string, is bool) {
-		if is {
-			keys = append(keys, key)
+func restartKeys(begun, c *configs.Config) (keys []string) {
+	for _, key := range startKeys {
+		if !reflect.DeepEqual(key.of(begun), key.of(c)) {
+			keys = append(keys, key.name)
 		}
 	}
-	differ("group", begun.Group != c.Group)
-	differ("core", begun.Core != c.Core)
-	differ("data", begun.Data != c.Data)
-	differ("broker.listen", !slices.Equal(begun.Broker.Listen, c.Broker.Listen))
-	differ("discovery.listen", !slices.Equal(begun.Discovery.Listen, c.Discovery.Listen))
-	differ("admin.listen", begun.Admin.Listen != c.Admin.Listen)
-	differ("pki.dir", begun.PKI.Dir != c.PKI.Dir)
-	differ("cloud", !reflect.DeepEqual(begun.Cloud, c.Cloud))
-	differ("gpio", !reflect.DeepEqual(begun.GPIO, c.GPIO))
-	differ("log.format", begun.Log.Format != c.Log.Format)
 	return keys
+}
+
+// working is a file that is in force, with the values by which the daemon works in the place of
+// those that wait for a restart.
+func working(begun, c *configs.Config) *configs.Config {
+	w := *c
+	w.Data = begun.Data
+	for _, key := range startKeys {
+		reflect.ValueOf(key.of(&w)).Elem().Set(reflect.ValueOf(key.of(begun)).Elem())
+	}
+	return &w
+}
+
+// A daemon takes up no file with another data folder: its databases and its control socket
+// would be where nobody looks for them.
+const dataStays = "cannot change while the daemon runs"
+
+func moveData(from, to string) string {
+	return fmt.Sprintf("stop it, move %s to %s, put the file in place, start it", from, to)
 }
 
 // tellWaiting says once for each key that it waits for a restart.

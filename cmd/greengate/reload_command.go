@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +15,7 @@ func newReload(a *app) *cobra.Command {
 		Short: "have the running daemon read its group file again",
 		Long: `Has the running daemon read its group file again, as SIGHUP does, and returns when it
 has: with exit code 1 and the faults of the file if it was not taken up, in which case
-the old one stays in force.`,
+the old one stays in force. It names the keys that have changed and wait for a restart.`,
 		Args: cobra.NoArgs,
 	}
 	asJSON := jsonFlag(cmd)
@@ -22,7 +23,10 @@ the old one stays in force.`,
 		return show(a, *asJSON,
 			func(d *client.Client) (client.Reloaded, error) { return d.Reload(cmd.Context()) },
 			func(r client.Reloaded) error {
-				_, err := fmt.Fprintf(a.stdout, "generation %d is in force\n", r.Generation)
+				if _, err := fmt.Fprintf(a.stdout, "generation %d is in force\n", r.Generation); err != nil || len(r.Waiting) == 0 {
+					return err
+				}
+				_, err := fmt.Fprintf(a.stdout, "! at the next start only: %s\n", strings.Join(r.Waiting, ", "))
 				return err
 			})
 	})

@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -186,7 +184,7 @@ func (g *gateway) reportFaults(s *client.Status) {
 	if now.err != nil {
 		s.Faults = append(s.Faults, client.Fault{
 			Component: "config", Message: "the group file was not taken up: " + now.err.Error(), Since: &now.failedAt,
-			NextStep: fmt.Sprintf("mend %s (`greengate check` tells when it is right), then reload it: kill -HUP %d", g.begun.File, os.Getpid()),
+			NextStep: "mend " + g.begun.File + " (`greengate check` tells when it is right), then `greengate reload`",
 		})
 	}
 	for _, key := range now.waiting {
@@ -195,8 +193,11 @@ func (g *gateway) reportFaults(s *client.Status) {
 			NextStep: "restart greengate",
 		})
 	}
-	for _, text := range slices.Concat(g.identities.Faults(), g.server.Faults()) {
-		s.Faults = append(s.Faults, client.Fault{Component: "pki", Message: text})
+	for _, text := range g.identities.Faults() {
+		s.Faults = append(s.Faults, client.Fault{Component: "pki", Message: text, NextStep: clockNext})
+	}
+	for _, text := range g.server.Faults() {
+		s.Faults = append(s.Faults, client.Fault{Component: "pki", Message: text, NextStep: aboutDisk(text)})
 	}
 	for _, text := range looseKeys(g.begun) {
 		s.Faults = append(s.Faults, client.Fault{Component: "pki", Message: text, NextStep: tightenKeys(g.begun)})
@@ -207,10 +208,10 @@ func (g *gateway) reportFaults(s *client.Status) {
 	g.expiry.report(s)
 	g.audits.report(s)
 	for _, text := range g.shadows.Faults() {
-		s.Faults = append(s.Faults, client.Fault{Component: "shadow", Message: text})
+		s.Faults = append(s.Faults, client.Fault{Component: "shadow", Message: text, NextStep: aboutDisk(text)})
 	}
 	for _, text := range g.broker.Faults() {
-		s.Faults = append(s.Faults, client.Fault{Component: "broker", Message: text})
+		s.Faults = append(s.Faults, client.Fault{Component: "broker", Message: text, NextStep: aboutDisk(text)})
 	}
 	for _, f := range g.pins.Faults() {
 		fault := client.Fault{Component: "gpio", Message: f.Name + " " + f.Pin + ": " + f.Problem}

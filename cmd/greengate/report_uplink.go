@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"greengate/core/admin/client"
@@ -14,13 +17,46 @@ func (g *gateway) reportUplink(s *client.Status) {
 	s.Cloud = g.uplink.cloudStatus()
 	s.Spool = g.uplink.spoolStatus(g.uplink.spool.Stats())
 	for _, text := range g.uplink.link.Faults() {
-		s.Faults = append(s.Faults, client.Fault{Component: "cloud", Message: text})
+		if strings.HasPrefix(text, "the core's certificate ") {
+			continue // that its end is near is told with the ends of the others
+		}
+		s.Faults = append(s.Faults, client.Fault{Component: "cloud", Message: text, NextStep: aboutLink(text)})
 	}
 	for _, text := range g.uplink.spool.Faults() {
 		s.Faults = append(s.Faults, client.Fault{
-			Component: "spool", Message: text, NextStep: "`greengate spool stats` tells more",
+			Component: "spool", Message: text, NextStep: cmp.Or(aboutDisk(text), "`greengate spool stats` tells more"),
 		})
 	}
+}
+
+// aboutLink is what to do about a fault of the link.
+func aboutLink(fault string) string {
+	switch {
+	case says(fault, "subscription"):
+		return "`greengate cloud policy` prints the policy that the core needs"
+	case says(fault, "another client"):
+		return "stop the other one: two gateways cannot have one identity"
+	case says(fault, "quota"):
+		return "nothing is lost, it waits; `greengate spool stats` tells how much"
+	}
+	return "`greengate doctor` looks for the reason"
+}
+
+// aboutDisk is what to do about a fault of a store that the disk does not take; "" when the
+// fault is another.
+func aboutDisk(fault string) string {
+	switch {
+	case says(fault, "disk is full", "no space left", "no room", "only its reserve left"):
+		return makeRoom
+	case says(fault, "updates are rejected", "cannot write", "written to disk", "not on disk"):
+		return "`greengate doctor` looks at the disk, and dmesg tells of its errors"
+	}
+	return ""
+}
+
+// says tells whether one of the words stands in a text.
+func says(text string, words ...string) bool {
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
 }
 
 // cloudStatus tells of the link.

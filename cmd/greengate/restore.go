@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,7 +46,7 @@ other out of the cloud.`,
 }
 
 func (a *app) restore(ctx context.Context, file, to, phraseFile string) error {
-	phrase, err := a.passphrase(phraseFile, false)
+	phrase, err := a.passphrase(ctx, phraseFile, false)
 	if err != nil {
 		return err
 	}
@@ -93,9 +94,20 @@ func readBackup(file, phrase string, take func(h *tar.Header, content io.Reader)
 		}
 		return nil, badInput("%s is no backup: %w", file, err)
 	}
-	m, err := readArchive(secret, take)
-	if err != nil {
+	var placed error // of take: then the backup is not to blame
+	m, err := readArchive(secret, func(h *tar.Header, content io.Reader) error {
+		if take != nil {
+			placed = take(h, content)
+		}
+		return placed
+	})
+	switch {
+	case placed != nil:
+		return nil, placed
+	case errors.As(err, new(inputError)):
 		return nil, fmt.Errorf("read the backup %s: %w", file, err)
+	case err != nil:
+		return nil, fmt.Errorf("read the backup %s: %w (it is cut off or damaged: copy it here again, or take another)", file, err)
 	}
 	return m, nil
 }
@@ -118,14 +130,14 @@ func readArchive(secret io.Reader, take func(*tar.Header, io.Reader) error) (*ma
 		return nil, fmt.Errorf("read the manifest: %w", err)
 	}
 	if m.Format > backupFormat {
-		return nil, fmt.Errorf("greengate %s wrote it in a later form (install that version or a later one)", m.Version)
+		return nil, badInput("greengate %s wrote it in a later form (install that version or a later one)", m.Version)
 	}
 	for {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err == nil && take != nil {
+		if err == nil {
 			err = take(h, t)
 		}
 		if err != nil {
@@ -201,8 +213,11 @@ func free(p place) error {
 	if err == nil && len(entries) == 0 {
 		return nil // an empty folder
 	}
-	if _, err := os.Lstat(p.Path); err == nil {
+	switch _, err := os.Lstat(p.Path); {
+	case err == nil:
 		return badInput("%s is there already, and restore writes over nothing (move it away first)", p.Path)
+	case !errors.Is(err, fs.ErrNotExist):
+		return badInput("restore to %s: %w", filepath.Dir(p.Path), asFolder(err))
 	}
 	return nil
 }

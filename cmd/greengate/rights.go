@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 
@@ -38,6 +39,13 @@ func rights(now inForce, admitted []pki.Admitted) ([]string, error) {
 	}
 	rest := *now.config // without the lists, of which each entry is a right of its own
 	rest.Devices, rest.Functions = nil, nil
+	if rest.Cloud != nil {
+		cloud := *rest.Cloud
+		if u, err := url.Parse(cloud.Proxy); err == nil {
+			cloud.Proxy = u.Redacted()
+		}
+		rest.Cloud = &cloud
+	}
 	keys, err := keysOf(&rest)
 	if err != nil {
 		return nil, err

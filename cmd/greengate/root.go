@@ -34,6 +34,7 @@ Start with:  greengate init mysite  and  greengate run --config mysite/group.yam
 		newExplain(a), newWatch(a), newLearn(a), newShadow(a), newGPIO(a), newSpool(a), newFunction(a), newCloud(a), newAdmin(a), newImport(a), newSchema(a), newVersion(a),
 		newManual(),
 	)
+	speakPlainly(root)
 	addExamples(a, root)
 	return root
 }
@@ -61,7 +62,7 @@ func show[T any](a *app, asJSON bool, ask func(*client.Client) (T, error), write
 	}
 	answer, err := ask(daemon)
 	if err != nil {
-		return err
+		return a.explainSilence(err)
 	}
 	if asJSON {
 		return a.printJSON(answer)

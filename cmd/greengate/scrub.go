@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +16,8 @@ const removed = "[removed]"
 
 // scrubber takes secrets out of text: those of this site by their own words, and what
 // looks like one by its form.
+//
+// What stands in the group file is cut out of it by its place as well; see cutSecrets.
 type scrubber struct{ words *strings.Replacer }
 
 // forms of secrets: PEM blocks, whole or torn; the user part of an address; AWS access
@@ -26,7 +29,8 @@ var forms = []struct {
 	{regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]+-----.*?(-----END [A-Z0-9 ]+-----|\z)`), removed},
 	{regexp.MustCompile(`(://)[^/\s:@"']+:[^/\s@"']+@`), "${1}" + removed + "@"},
 	{regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{16}\b`), removed},
-	{regexp.MustCompile(`(?i)((?:password|passwd|passphrase|secret|token|api_?key|access_?key)(?:_[a-z_]+)?["']?\s*[:=]\s*)("[^"\n]*"|'[^'\n]*'|[^\s,}"']+)`), "${1}" + removed},
+	{regexp.MustCompile(`(pin-value=)[^;&"'\s]+`), "${1}" + removed},
+	{regexp.MustCompile(`(?i)((?:password|passwd|passphrase|secret|token|api_?key|access_?key)(?:_[a-z_]+)?["']?[ \t]*[:=](?:\n?[ \t]+)?)("[^"\n]*"|'[^'\n]*'|[^\s,}"']+)`), "${1}" + removed},
 }
 
 // leastSecret is the length of a word that is looked for: shorter ones would take half
@@ -34,8 +38,8 @@ var forms = []struct {
 const leastSecret = 6
 
 // newScrubber collects the secrets of a site: each line of each private key, and the
-// values of the environment of functions. c is nil when the group file cannot be read.
-func newScrubber(c *configs.Config) *scrubber {
+// words that were cut out of the group file. c is nil when that has a fault.
+func newScrubber(c *configs.Config, words []string) *scrubber {
 	seen := map[string]bool{}
 	if c != nil {
 		for _, file := range keyFiles(c) {
@@ -49,10 +53,13 @@ func newScrubber(c *configs.Config) *scrubber {
 				}
 			}
 		}
-		for _, f := range c.Functions {
-			for _, v := range f.Environment {
-				seen[v] = true
-			}
+	}
+	for _, word := range words {
+		seen[word] = true
+		quoted, _ := json.Marshal(word)
+		seen[strings.Trim(string(quoted), `"`)] = true
+		for line := range strings.Lines(word) {
+			seen[strings.TrimSpace(line)] = true
 		}
 	}
 	seen[os.Getenv("GREENGATE_PASSPHRASE")] = true

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"greengate/core/admin/client"
 	"greengate/core/message"
 	"greengate/localshadow"
+	"greengate/subscriptions"
 )
 
 func newShadow(a *app) *cobra.Command {
@@ -77,11 +80,38 @@ else has changed the shadow, null deletes a key. A rejection is exit code 1.`,
 			}
 		}
 		accepted, err := daemon.UpdateShadow(cmd.Context(), args[0], s.name, request)
+		if err == nil {
+			s.noteStranger(cmd.Context(), a, daemon, args[0], accepted)
+		}
 		return s.print(a, accepted, err, func(d *shadowDocument) string {
 			return fmt.Sprintf("%s: accepted, version %d", s.subject(args[0]), d.Version)
 		})
 	})
 	return cmd
+}
+
+// noteStranger says so when an update has made the first shadow of a thing that the group does not
+// have: that is legal, and mostly a slip of the hand.
+func (s *shadowCommand) noteStranger(ctx context.Context, a *app, daemon *client.Client, thing string, accepted json.RawMessage) {
+	var d shadowDocument
+	if json.Unmarshal(accepted, &d) != nil || d.Version != 1 {
+		return
+	}
+	if list, err := daemon.Shadows(ctx, thing); err != nil || len(list.Shadows) > 1 {
+		return
+	}
+	site, err := daemon.Status(ctx)
+	if err != nil || thing == site.Core || slices.ContainsFunc(site.Devices, func(d client.Device) bool { return d.Thing == thing }) {
+		return
+	}
+	var e subscriptions.Explanation
+	if text, err := daemon.Explain(ctx, message.DeviceEndpoint(thing).String(), "shadow", ""); err == nil && json.Unmarshal(text, &e) == nil {
+		undo := "greengate shadow delete " + thing
+		if s.name != "" {
+			undo += " --name " + s.name
+		}
+		a.complain(fmt.Errorf("note: %s has a shadow now: %s (`%s` takes it away)", thing, e.Reason, undo))
+	}
 }
 
 func newShadowDelete(a *app) *cobra.Command {

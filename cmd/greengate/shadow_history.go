@@ -203,8 +203,11 @@ the device; --reported takes that back as well.`,
 // refusedWithCode tells the code of the shadow service's rejection, too.
 func refusedWithCode(err error) error {
 	var refusal *client.Refusal
-	if errors.As(err, &refusal) {
-		return fmt.Errorf("%w (code %d)", err, refusal.Code)
+	switch {
+	case !errors.As(err, &refusal):
+		return err
+	case refusal.Code >= 500: // the service has one word for all that ails it
+		return fmt.Errorf("%w (code %d); `greengate status` may tell why", err, refusal.Code)
 	}
-	return err
+	return fmt.Errorf("%w (code %d)", err, refusal.Code)
 }

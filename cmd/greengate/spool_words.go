@@ -53,6 +53,9 @@ func writeSpoolFaults(out io.Writer, faults []string) {
 			strings.Contains(text, " are in quarantine")
 		if !told {
 			fmt.Fprintf(out, "%s  %s\n", head, text)
+			if next := aboutDisk(text); next != "" {
+				fmt.Fprintf(out, "    next: %s\n", next)
+			}
 			head = ""
 		}
 	}

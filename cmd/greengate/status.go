@@ -42,7 +42,7 @@ func writeStatus(out io.Writer, s *client.Status) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	up := (time.Duration(s.UptimeSeconds) * time.Second).String()
 	fmt.Fprintf(w, "group\t%s, core %s, greengate %s, up %s\n", s.Group, s.Core, s.Version, up)
-	fmt.Fprintf(w, "table\t%d rows, generation %d of %s, loaded %s\n", s.Config.Rows, s.Config.Generation, s.Config.File, clock(s.Config.LoadedAt))
+	fmt.Fprintf(w, "table\t%s, generation %d of %s, loaded %s\n", counted(int64(s.Config.Rows), "row"), s.Config.Generation, s.Config.File, clock(s.Config.LoadedAt))
 	fmt.Fprintf(w, "listens\t%s\n", listeners(s.Listeners))
 	fmt.Fprintf(w, "cloud\t%s\n", cloudLine(&s.Cloud, time.Now()))
 	l := s.Ledger

@@ -129,7 +129,11 @@ func (p *Page) Report(s *client.Status) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.listener != nil {
-		s.Listeners = append(s.Listeners, client.Address{Service: "admin", Address: p.listener.Addr().String()})
+		scheme := "https"
+		if p.plain {
+			scheme = "http"
+		}
+		s.Listeners = append(s.Listeners, client.Address{Service: "admin", Address: p.listener.Addr().String(), Scheme: scheme})
 	}
 	if p.fault != nil {
 		since := p.since

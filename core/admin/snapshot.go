@@ -42,6 +42,10 @@ func (s *snapshots) forget() {
 	s.mu.Unlock()
 }
 
+// Status is the one that the page shows, at most half a second old. It is not the
+// caller's to change.
+func (p *Page) Status() *client.Status { return p.snapshots.status() }
+
 func (p *Page) status(w http.ResponseWriter, _ *http.Request) {
 	Answer(w, http.StatusOK, p.snapshots.status())
 }

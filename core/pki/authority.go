@@ -29,14 +29,13 @@ const (
 
 // Authority is the CA of one group, and the record of what it issued.
 type Authority struct {
-	dir       string
+	*Record
 	algorithm Algorithm // of device keys
 	root      *x509.Certificate
 	key       crypto.Signer
 	serverKey crypto.Signer
-	time      *timekeeper
 
-	record sync.Mutex // one change of the record at a time
+	change sync.Mutex // one change of the record at a time
 }
 
 // CreateOptions says what to create.
@@ -120,8 +119,7 @@ func selfSign(group string, key crypto.Signer) ([]byte, error) {
 	return x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 }
 
-// Open reads the group CA in dir. Errors name the file, and what to type when
-// it is missing or when others can read a private key.
+// Open reads the group CA in dir. What is wrong with its files is a *Fault.
 func Open(dir string, c Clock) (*Authority, error) {
 	root, err := loadCertificate(filepath.Join(dir, rootCertFile))
 	if err != nil {
@@ -136,10 +134,10 @@ func Open(dir string, c Clock) (*Authority, error) {
 		return nil, err
 	}
 	if !root.BasicConstraintsValid || !root.IsCA {
-		return nil, fmt.Errorf("%s is not the certificate of a CA", filepath.Join(dir, rootCertFile))
+		return nil, unusable(dir, nil, "%s is not the certificate of a CA", filepath.Join(dir, rootCertFile))
 	}
 	if !sameKey(key, root.PublicKey) {
-		return nil, fmt.Errorf("%s and %s do not belong together", filepath.Join(dir, rootCertFile), filepath.Join(dir, rootKeyFile))
+		return nil, unusable(dir, nil, "%s and %s do not belong together", filepath.Join(dir, rootCertFile), filepath.Join(dir, rootKeyFile))
 	}
 	algorithm, err := algorithmOf(key)
 	if err != nil {
@@ -148,20 +146,11 @@ func Open(dir string, c Clock) (*Authority, error) {
 	if _, err := algorithmOf(serverKey); err != nil {
 		return nil, fmt.Errorf("open %s: %w", filepath.Join(dir, serverKeyFile), err)
 	}
-	keeper, err := newTimekeeper(filepath.Join(dir, clockFile), c)
+	record, err := OpenRecord(dir, c)
 	if err != nil {
 		return nil, err
 	}
-	return &Authority{
-		dir: dir, algorithm: algorithm, root: root, key: key, serverKey: serverKey, time: keeper,
-	}, nil
-}
-
-// Time returns what the machine's clock says, the time before which it cannot
-// be, and whether the clock is plausible; see Clock.
-func (a *Authority) Time() (now, floor time.Time, plausible bool) {
-	now, fault := a.time.judge()
-	return now, a.time.floor(), fault == ""
+	return &Authority{Record: record, algorithm: algorithm, root: root, key: key, serverKey: serverKey}, nil
 }
 
 // RootPEM returns the certificate of the CA, what a device has to trust. The

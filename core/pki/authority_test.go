@@ -62,12 +62,12 @@ func TestOpenNamesWhatIsWrong(t *testing.T) {
 		spoil func(path func(string) string) error
 		want  []string
 	}{
-		{"NoRoot", func(p func(string) string) error { return os.Remove(p("root-ca.pem")) }, []string{"root-ca.pem", "missing", "greengate init DIR"}},
-		{"NoRootKey", func(p func(string) string) error { return os.Remove(p("root-ca.key")) }, []string{"root-ca.key", "missing", "greengate init DIR"}},
-		{"NoServerKey", func(p func(string) string) error { return os.Remove(p("server.key")) }, []string{"server.key", "missing", "greengate init DIR"}},
+		{"NoRoot", func(p func(string) string) error { return os.Remove(p("root-ca.pem")) }, []string{"root-ca.pem", "missing", "greengate restore", "CA is lost"}},
+		{"NoRootKey", func(p func(string) string) error { return os.Remove(p("root-ca.key")) }, []string{"root-ca.key", "missing", "greengate restore", "CA is lost"}},
+		{"NoServerKey", func(p func(string) string) error { return os.Remove(p("server.key")) }, []string{"server.key", "missing", "greengate restore", "openssl genrsa"}},
 		{"GroupReadable", func(p func(string) string) error { return os.Chmod(p("root-ca.key"), 0o640) }, []string{"root-ca.key", "0640", "chmod 600"}},
 		{"WorldReadable", func(p func(string) string) error { return os.Chmod(p("server.key"), 0o604) }, []string{"server.key", "0604", "chmod 600"}},
-		{"NotPEM", func(p func(string) string) error { return os.WriteFile(p("root-ca.pem"), []byte("x"), 0o644) }, []string{"root-ca.pem", "PEM"}},
+		{"NotPEM", func(p func(string) string) error { return os.WriteFile(p("root-ca.pem"), []byte("x"), 0o644) }, []string{"root-ca.pem", "PEM", "greengate restore"}},
 		{"EmptyKey", func(p func(string) string) error { return os.Truncate(p("root-ca.key"), 0) }, []string{"root-ca.key", "PEM"}},
 		{"OtherKey", func(p func(string) string) error {
 			return os.Rename(p("server.key"), p("root-ca.key"))

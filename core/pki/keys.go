@@ -8,9 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 )
 
@@ -79,25 +77,25 @@ func encodeKey(key crypto.Signer) ([]byte, error) {
 func loadKey(path string) (crypto.Signer, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, missing(path, err)
+		return nil, unreadable(path, err)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("the private key %s is open to others than its owner (mode %04o; type `chmod 600 %s`)", path, mode, path)
+		return nil, &Fault{Problem: fmt.Sprintf("the private key %s is open to others than its owner: mode %04o", path, mode), Hint: "type `chmod 600 " + path + "`"}
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the private key: %w", err)
+		return nil, unreadable(path, err)
 	}
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		key, err := parseKey(block)
 		if err != nil {
-			return nil, fmt.Errorf("read the private key %s: %w", path, err)
+			return nil, unusable(path, err, "read the private key %s: %v", path, err)
 		}
 		if key != nil {
 			return key, nil
 		}
 	}
-	return nil, fmt.Errorf("read the private key %s: no PEM private key in it", path)
+	return nil, unusable(path, nil, "read the private key %s: no PEM private key in it", path)
 }
 
 // parseKey returns nil for a block that is no private key; openssl writes the
@@ -129,7 +127,7 @@ func parseKey(block *pem.Block) (crypto.Signer, error) {
 func loadCertificate(path string) (*x509.Certificate, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, missing(path, err)
+		return nil, unreadable(path, err)
 	}
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {
@@ -137,19 +135,11 @@ func loadCertificate(path string) (*x509.Certificate, error) {
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("read the certificate %s: %w", path, err)
+			return nil, unusable(path, err, "read the certificate %s: %v", path, err)
 		}
 		return cert, nil
 	}
-	return nil, fmt.Errorf("read the certificate %s: no PEM certificate in it", path)
-}
-
-// missing says what to type when a file of the folder is not there.
-func missing(path string, err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is missing (a group's keys are made by `greengate init DIR`): %w", path, fs.ErrNotExist)
-	}
-	return fmt.Errorf("open the group's keys: %w", err)
+	return nil, unusable(path, nil, "read the certificate %s: no PEM certificate in it", path)
 }
 
 // sameKey reports whether public belongs to key.

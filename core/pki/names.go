@@ -64,9 +64,9 @@ func (h host) wanted(given []string) (want altNames, bad []string, err error) {
 			want.addAddr(prefix.Addr())
 		}
 	}
-	if over := len(want.ips) - mostAddresses; over > 0 {
+	if n := len(want.ips); n > mostAddresses {
 		want.ips = want.ips[:mostAddresses]
-		err = fmt.Errorf("%d addresses more than the %d that a certificate holds are left out", over, mostAddresses)
+		err = fmt.Errorf("a certificate holds %d addresses, and this machine has %d", mostAddresses, n)
 	}
 	return want, bad, err
 }

@@ -34,6 +34,29 @@ type Issued struct {
 	Serial      string    // hex digits
 }
 
+// Record is what the folder of a group CA says without its private keys, which it takes
+// no right to read.
+type Record struct {
+	dir  string
+	time *timekeeper
+}
+
+// OpenRecord returns the record in dir.
+func OpenRecord(dir string, c Clock) (*Record, error) {
+	keeper, err := newTimekeeper(filepath.Join(dir, clockFile), c)
+	if err != nil {
+		return nil, err
+	}
+	return &Record{dir, keeper}, nil
+}
+
+// Time returns what the machine's clock says, the time before which it cannot
+// be, and whether the clock is plausible; see Clock.
+func (r *Record) Time() (now, floor time.Time, plausible bool) {
+	now, fault := r.time.judge()
+	return now, r.time.floor(), fault == ""
+}
+
 // maxOnRecord bounds the certificates of one thing: a renewal leaves the older
 // one on record until the new one is used, and some never are.
 const maxOnRecord = 16
@@ -78,8 +101,8 @@ func (a *Authority) Withdraw(thing string) (n int, err error) {
 	if err := checkThing(thing); err != nil {
 		return 0, fmt.Errorf("withdraw certificates: %w", err)
 	}
-	a.record.Lock()
-	defer a.record.Unlock()
+	a.change.Lock()
+	defer a.change.Unlock()
 	prints, err := a.listed(thing)
 	if err != nil {
 		return 0, fmt.Errorf("withdraw the certificates of %s: %w", thing, err)
@@ -95,16 +118,16 @@ func (a *Authority) Withdraw(thing string) (n int, err error) {
 
 // Issued returns the certificates of thing that are on record, the oldest
 // first. A file that is damaged does not count and is not returned.
-func (a *Authority) Issued(thing string) ([]Issued, error) {
+func (r *Record) Issued(thing string) ([]Issued, error) {
 	if err := checkThing(thing); err != nil {
 		return nil, fmt.Errorf("read the record: %w", err)
 	}
-	prints, err := a.listed(thing)
+	prints, err := r.listed(thing)
 	if err != nil {
 		return nil, fmt.Errorf("read the record of %s: %w", thing, err)
 	}
 	var issued []Issued
-	for _, e := range a.readAll(thing, prints) {
+	for _, e := range r.readAll(thing, prints) {
 		cert, err := x509.ParseCertificate(e.der)
 		if err != nil {
 			continue
@@ -135,16 +158,16 @@ type entry struct {
 	der    []byte
 }
 
-func (a *Authority) recordDir(thing string) string { return filepath.Join(a.dir, issuedDir, thing) }
+func (r *Record) recordDir(thing string) string { return filepath.Join(r.dir, issuedDir, thing) }
 
-func (a *Authority) recordPath(thing string, f fingerprint) string {
-	return filepath.Join(a.recordDir(thing), f.String()+".pem")
+func (r *Record) recordPath(thing string, f fingerprint) string {
+	return filepath.Join(r.recordDir(thing), f.String()+".pem")
 }
 
 // enter puts a new certificate on record.
 func (a *Authority) enter(thing string, der []byte) error {
-	a.record.Lock()
-	defer a.record.Unlock()
+	a.change.Lock()
+	defer a.change.Unlock()
 	prints, err := a.listed(thing)
 	if err != nil {
 		return err
@@ -168,8 +191,8 @@ func (a *Authority) enter(thing string, der []byte) error {
 // strike takes certificates of thing off the record. One that is not there any
 // more is no error.
 func (a *Authority) strike(thing string, prints []fingerprint) error {
-	a.record.Lock()
-	defer a.record.Unlock()
+	a.change.Lock()
+	defer a.change.Unlock()
 	for _, f := range prints {
 		if err := os.Remove(a.recordPath(thing, f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -184,8 +207,8 @@ func (a *Authority) strike(thing string, prints []fingerprint) error {
 // listed returns what the names in a thing's folder say is on record. It opens
 // no file, so that a thousand devices are read in no time; whoever lets a
 // certificate count must also read its file.
-func (a *Authority) listed(thing string) ([]fingerprint, error) {
-	dir, err := os.Open(a.recordDir(thing))
+func (r *Record) listed(thing string) ([]fingerprint, error) {
+	dir, err := os.Open(r.recordDir(thing))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -213,8 +236,8 @@ func (a *Authority) listed(thing string) ([]fingerprint, error) {
 
 // read reads one file of the record. It is an error if the certificate in it is
 // not the one that the file's name promises.
-func (a *Authority) read(thing string, f fingerprint) (entry, error) {
-	path := a.recordPath(thing, f)
+func (r *Record) read(thing string, f fingerprint) (entry, error) {
+	path := r.recordPath(thing, f)
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return entry{}, err
@@ -238,10 +261,10 @@ func (a *Authority) read(thing string, f fingerprint) (entry, error) {
 }
 
 // readAll returns the sound ones of the files, the oldest first.
-func (a *Authority) readAll(thing string, prints []fingerprint) []entry {
+func (r *Record) readAll(thing string, prints []fingerprint) []entry {
 	var entries []entry
 	for _, f := range prints {
-		if e, err := a.read(thing, f); err == nil {
+		if e, err := r.read(thing, f); err == nil {
 			entries = append(entries, e)
 		}
 	}

@@ -180,3 +180,28 @@ func TestOwner(t *testing.T) {
 		}
 	}
 }
+
+// Who may not read the private keys can still see what is on record, and the clock.
+func TestRecordNeedsNoKey(t *testing.T) {
+	a := newAuthority(t, at(today))
+	issued, err := a.Issue("lamp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{rootKeyFile, serverKeyFile} {
+		if err := os.Remove(filepath.Join(a.dir, key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := OpenRecord(a.dir, at(today))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := r.Issued("lamp")
+	if err != nil || len(list) != 1 || list[0].Fingerprint != issued.Fingerprint {
+		t.Errorf("on record is %+v, %v", list, err)
+	}
+	if _, _, plausible := r.Time(); !plausible {
+		t.Error("the clock is not believed")
+	}
+}

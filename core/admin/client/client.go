@@ -41,7 +41,8 @@ type Failure struct {
 
 // Reloaded is the answer to a reload that worked.
 type Reloaded struct {
-	Generation uint64 `json:"generation"`
+	Generation uint64   `json:"generation"`
+	Waiting    []string `json:"waiting"` // keys that have changed and take effect at the next start only
 }
 
 // Event is what became of one message for one target, as `greengate watch`

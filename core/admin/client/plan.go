@@ -15,6 +15,9 @@ type Plan struct {
 	CutOff  []PlanCut `json:"cut_off"` // devices that are connected, and would not stay so
 	Rows    PlanRows  `json:"rows"`
 	Pins    PlanNames `json:"pins"`
+
+	Functions PlanFunctions `json:"functions"`
+
 	Keys    []PlanKey `json:"keys"`    // other keys whose values change
 	Restart []string  `json:"restart"` // keys that take effect at the next start only
 	Notes   []string  `json:"notes"`   // what the new file may hold but its author hardly meant
@@ -46,6 +49,20 @@ type PlanRow struct {
 	Text string `json:"text"`
 }
 
+// PlanFunctions are the functions that come, go and change.
+type PlanFunctions struct {
+	Added   []string       `json:"added"`
+	Removed []string       `json:"removed"`
+	Changed []PlanFunction `json:"changed"`
+}
+
+// PlanFunction is a function whose keys change. Of what stands in its environment the values
+// are "...": they may be secrets.
+type PlanFunction struct {
+	Name string    `json:"name"`
+	Keys []PlanKey `json:"keys"`
+}
+
 // PlanKey is a key of the group file with its value before and after; a side that is
 // absent has no value.
 type PlanKey struct {
@@ -56,7 +73,9 @@ type PlanKey struct {
 
 // Empty reports whether nothing would change.
 func (p *Plan) Empty() bool {
-	return p.Devices.empty() && p.Pins.empty() && len(p.Rows.Added)+len(p.Rows.Removed)+len(p.Keys) == 0
+	f := p.Functions
+	return p.Devices.empty() && p.Pins.empty() &&
+		len(f.Added)+len(f.Removed)+len(f.Changed)+len(p.Rows.Added)+len(p.Rows.Removed)+len(p.Keys) == 0
 }
 
 func (n *PlanNames) empty() bool { return len(n.Added)+len(n.Removed)+len(n.Changed) == 0 }
@@ -78,6 +97,8 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 	for _, n := range []*PlanNames{&q.Devices, &q.Pins} {
 		n.Added, n.Removed, n.Changed = notNil(n.Added), notNil(n.Removed), notNil(n.Changed)
 	}
+	f := &q.Functions
+	f.Added, f.Removed, f.Changed = notNil(f.Added), notNil(f.Removed), notNil(f.Changed)
 	q.CutOff, q.Keys, q.Restart, q.Notes = notNil(q.CutOff), notNil(q.Keys), notNil(q.Restart), notNil(q.Notes)
 	q.Rows.Added, q.Rows.Removed = notNil(q.Rows.Added), notNil(q.Rows.Removed)
 	return json.Marshal(q)

@@ -111,8 +111,9 @@ type Reason struct {
 
 // Address is one listener that is open.
 type Address struct {
-	Service string `json:"service"` // "mqtt" or "discovery"
-	Address string `json:"address"` // host:port
+	Service string `json:"service"`          // "mqtt", "discovery" or "admin"
+	Address string `json:"address"`          // host:port
+	Scheme  string `json:"scheme,omitempty"` // of admin: "http" or "https"
 }
 
 // Shadows tells of the local shadow service.

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"greengate/configs"
+	"greengate/core/admin/client"
+)
+
+// A running daemon stays where its data are, and says how they move.
+func TestReloadRefusesAnotherDataFolder(t *testing.T) {
+	h := newHouse(t)
+	old, err := os.ReadFile(h.file())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.write(string(old) + "data: elsewhere\n")
+	var refusal *client.Refusal
+	_, err = h.control.Reload(t.Context())
+	want := "data: cannot change while the daemon runs (stop it, move " + h.dir + "/data to " + h.dir + "/elsewhere, put the file in place, start it)"
+	if !errors.As(err, &refusal) || !strings.HasSuffix(refusal.Message, want) || !strings.HasPrefix(refusal.Message, h.file()+":") {
+		t.Errorf("got %v", err)
+	}
+	h.write(string(old))
+	if r, err := h.control.Reload(t.Context()); err != nil || r.Generation != 2 {
+		t.Errorf("the old file again: %+v, %v", r, err)
+	}
+}
+
+// What a daemon works with is what it began with where it cannot take up another value, and the
+// new file for the rest.
+func TestWorkingConfig(t *testing.T) {
+	begun, c := configs.Default(), configs.Default()
+	begun.Group, c.Group = "home", "shed"
+	begun.Broker.Listen, c.Broker.Listen = []string{":1"}, []string{":1", ":2"}
+	c.Broker.StrictSubscribe = true
+	if keys := restartKeys(&begun, &c); !slices.Equal(keys, []string{"group", "broker.listen"}) {
+		t.Errorf("%v wait", keys)
+	}
+	w := working(&begun, &c)
+	if keys := restartKeys(&begun, w); len(keys) > 0 || !w.Broker.StrictSubscribe {
+		t.Errorf("%v differ in %+v", keys, w)
+	}
+	if c.Group != "shed" || len(c.Broker.Listen) != 2 {
+		t.Error("the file has changed")
+	}
+}

@@ -110,7 +110,7 @@ func (u *uplink) receive(p *cloud.Publish, ack func()) {
 		ack()
 		return
 	}
-	if userBytes(p.Properties) > maxUserProperties {
+	if p.Properties.UserBytes() > message.MaxUserProperties {
 		u.g.router.Note(router.Refused, "user-properties")
 		ack() // it would be the same another time
 		return
@@ -138,20 +138,6 @@ func (u *uplink) receive(p *cloud.Publish, ack func()) {
 		}
 		ack()
 	})
-}
-
-// maxUserProperties bounds the user properties of a message of the cloud, in bytes of its
-// packet, as the broker does with those of devices. AWS has 8 KiB.
-const maxUserProperties = 16 << 10
-
-func userBytes(p *message.Properties) (n int) {
-	if p == nil {
-		return 0
-	}
-	for _, u := range p.User {
-		n += 5 + len(u.Name) + len(u.Value)
-	}
-	return n
 }
 
 // road is how the messages of one route wait for the cloud. It stands in the

@@ -31,11 +31,6 @@ const (
 	maxAllFilterBytes = 64 << 20 // of all sessions, and share
 )
 
-// maxUserProperties bounds the user properties of a message, and those of a CONNECT, in
-// bytes as they are in the packet. What they take in memory and on disk is a multiple,
-// because an empty one costs as much as another.
-const maxUserProperties = 16 << 10
-
 // share is a bound in bytes, of a process that may have so many times more of memory, if
 // that is limited: else the kernel would end it before it meets the bound, and again when
 // it has read from the disk what waited.
@@ -63,7 +58,7 @@ func sizeOf(m *message.Message) int {
 
 // Reasons for what is refused at the door of a client that is let in.
 const (
-	userProperties router.Reason = "user-properties" // more than maxUserProperties
+	userProperties router.Reason = "user-properties" // more than message.MaxUserProperties
 	filterLimit    router.Reason = "filter-limit"    // of a session, or of all: number or bytes
 	filterBad      router.Reason = "filter-invalid"
 	filterShared   router.Reason = "shared-subscription"

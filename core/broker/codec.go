@@ -214,7 +214,7 @@ func decodeProp(p *publish, m *message.Properties, id byte, b []byte) (rest []by
 				break
 			}
 			// What is beyond the bound is looked at, as the standard wants it, and not kept.
-			if p.user += 5 + len(text) + len(value); p.user <= maxUserProperties {
+			if p.user += 5 + len(text) + len(value); p.user <= message.MaxUserProperties {
 				m.User = append(m.User, message.UserProperty{Name: string(text), Value: string(value)})
 			}
 		}

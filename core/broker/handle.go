@@ -90,7 +90,7 @@ func (c *conn) publish(first byte, body []byte) error {
 	if err := c.resolve(p); err != nil {
 		return err
 	}
-	if p.user > maxUserProperties {
+	if p.user > message.MaxUserProperties {
 		c.tooMuch(p)
 		return nil
 	}

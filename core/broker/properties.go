@@ -1,6 +1,10 @@
 package broker
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"greengate/core/message"
+)
 
 // Property identifiers that only other packets than PUBLISH carry [MQTT 2.2.2.2].
 const (
@@ -92,7 +96,7 @@ func checkProperties(kind byte, b []byte) (rest []byte, err error) {
 		}
 		// Nobody keeps those of other packets.
 		if id == propUser && (kind == typeConnect || kind == willProps) {
-			if user += before - len(b); user > maxUserProperties {
+			if user += before - len(b); user > message.MaxUserProperties {
 				return nil, quotaExceeded
 			}
 		}

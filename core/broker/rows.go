@@ -64,7 +64,7 @@ func propertiesText(p *message.Properties) string {
 }
 
 // maxPropertiesText bounds that text as it is read again, in characters. Properties that
-// keep to maxUserProperties are shorter, whatever has to be escaped in them.
+// keep to message.MaxUserProperties are shorter, whatever has to be escaped in them.
 const maxPropertiesText = 2 << 20
 
 func propertiesOf(text string) *message.Properties {

@@ -100,19 +100,11 @@ func readHeaders(h http.Header, p *message.Properties) error {
 		if err != nil {
 			return invalid("x-amz-mqtt5-user-properties is not the base64 of a JSON array of objects with strings")
 		}
-		if userBytes(p.User) > maxUser {
-			return invalid("x-amz-mqtt5-user-properties are more than %d bytes", maxUser)
+		if p.UserBytes() > message.MaxUserProperties {
+			return invalid("x-amz-mqtt5-user-properties are more than %d bytes", message.MaxUserProperties)
 		}
 	}
 	return nil
-}
-
-// userBytes is what user properties take in an MQTT packet.
-func userBytes(list []message.UserProperty) (n int) {
-	for _, u := range list {
-		n += 5 + len(u.Name) + len(u.Value)
-	}
-	return n
 }
 
 // parseUser reads user properties: an array of objects with strings, such as

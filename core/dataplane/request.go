@@ -71,10 +71,6 @@ func (p *params) flag(name string) bool {
 // maxText is the longest string, or binary data, of an MQTT packet in bytes [MQTT-1.5.4, -1.5.6].
 const maxText = 65535
 
-// maxUser bounds the user properties of a message in bytes of its packet, as the broker
-// does.
-const maxUser = 16 << 10
-
 // packable tells whether s can be a string of an MQTT packet [MQTT-1.5.4-1, -2].
 func packable(s string) bool {
 	return len(s) <= maxText && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0

@@ -45,6 +45,22 @@ type Properties struct {
 // UserProperty is one name and value of a publisher's own.
 type UserProperty struct{ Name, Value string }
 
+// MaxUserProperties bounds the user properties of a message, in bytes as UserBytes counts
+// them. What they take in memory and on disk is a multiple, because an empty one costs as
+// much as another.
+const MaxUserProperties = 16 << 10
+
+// UserBytes is what the user properties take in an MQTT packet [MQTT-3.3.2-17]; p may be nil.
+func (p *Properties) UserBytes() (n int) {
+	if p == nil {
+		return 0
+	}
+	for _, u := range p.User {
+		n += 5 + len(u.Name) + len(u.Value)
+	}
+	return n
+}
+
 // Keep returns a copy of m that outlives the buffers of its sender. All who
 // keep the same message share one copy, made at the first call: from then on
 // neither m nor the copy may change.

@@ -98,7 +98,7 @@ func (s *Server) place(ctx context.Context, slots chan struct{}) bool {
 			return true
 		default:
 		}
-		if out := s.newcomers.oust(slots, time.Now().Add(-s.limits.crowded)); out != nil {
+		if out := s.newcomers.oust(slots, time.Now(), s.limits.crowded); out != nil {
 			out.conn.Close()
 			s.stats.refuse(refusal{reason: reasonTooMany, remote: out.conn.RemoteAddr().String(), err: errTooMany})
 		}

@@ -62,15 +62,22 @@ func (n *newcomers) enter(conn net.Conn, places chan struct{}, most int) (one *n
 	return one, true
 }
 
-// oust takes the place of one newcomer among those that have had theirs since before
-// then: of the address that has the most of them, the oldest. It returns nil when there
-// is none.
-func (n *newcomers) oust(places chan struct{}, then time.Time) *newcomer {
+// oneOfSeveral is the part of the time of a newcomer that it has when its address has
+// others: else each address that an attacker has would hold a place as long as one device.
+const oneOfSeveral = 20
+
+// oust takes the place of one newcomer among those that have had their time: of the
+// address that has the most of them, the oldest. It returns nil when there is none.
+func (n *newcomers) oust(places chan struct{}, now time.Time, crowded time.Duration) *newcomer {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var out *newcomer
 	var host string
 	for h, all := range n.of {
+		then := now.Add(-crowded)
+		if len(all) > 1 {
+			then = now.Add(-crowded / oneOfSeveral)
+		}
 		for one := range all {
 			if one.places != places || one.since.After(then) {
 				continue

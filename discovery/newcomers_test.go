@@ -131,6 +131,42 @@ func TestSilentConnectionsOfManyAddresses(t *testing.T) {
 	}
 }
 
+// Who is the only newcomer of its address has its time; those of one address, few as they
+// are, make room long before.
+func TestSilentConnectionsOfOneAddressGoFirst(t *testing.T) {
+	const places = 8
+	s := newSite(t, func(_ *Options, l *limits) {
+		l.conns, l.newcomers, l.handshake, l.header, l.crowded = places, 8, time.Hour, time.Hour, time.Hour/2
+	})
+	// As if they had been there for two minutes: one of several may be for one and a half.
+	age := func() {
+		s.newcomers.mu.Lock()
+		defer s.newcomers.mu.Unlock()
+		for _, all := range s.newcomers.of {
+			for one := range all {
+				one.since = one.since.Add(-2 * time.Minute)
+			}
+		}
+	}
+	for i := range 4 {
+		s.silent(fmt.Sprintf("127.0.1.%d", i+1))
+	}
+	pair := []net.Conn{s.silent("127.0.0.8"), s.silent("127.0.0.8"), s.silent("127.0.0.8")} // and the loop has a place
+	until(t, "all have come", func() bool {
+		s.newcomers.mu.Lock()
+		defer s.newcomers.mu.Unlock()
+		return len(s.newcomers.of) == 5 && len(s.newcomers.of["127.0.0.8"]) == 3
+	})
+	age()
+	s.ask()
+	ended(t, pair[0])
+	s.newcomers.mu.Lock()
+	defer s.newcomers.mu.Unlock()
+	if singles := len(s.newcomers.of); singles < 5 {
+		t.Errorf("of the addresses with one newcomer %d are left", singles-1)
+	}
+}
+
 // A certificate alone is no request: the handshake frees no place.
 func TestSilentConnectionsAfterTheHandshake(t *testing.T) {
 	s := newSite(t, func(_ *Options, l *limits) { l.conns, l.newcomers, l.header = 8, 2, time.Hour })

@@ -62,7 +62,7 @@ func (s *site) crowd(n int) (things []string, certs []tls.Certificate) {
 func TestAbuseReconnects(t *testing.T) {
 	t.Parallel()
 	n := many(1000, 5000)
-	moreFiles(t, uint64(4*n+1000))
+	moreFiles(t, uint64(3*n+1000))
 	s := newSiteWith(t, []string{"--key", "p-256"}, "honest", "friend", "honest2")
 	things, certs := s.crowd(n)
 	g := s.besiege()

@@ -23,7 +23,7 @@ import (
 func TestAbuseHalfOpenHandshakes(t *testing.T) {
 	t.Parallel()
 	n := many(2000, 10_000)
-	moreFiles(t, uint64(2*n+1000))
+	moreFiles(t, uint64(n+2000))
 	g := besiege(t, []string{"honest2"})
 	for i, conn := range strangers(t, g.broker, n, 500) {
 		if i%2 == 0 {
@@ -46,7 +46,7 @@ var halfHello = append([]byte{0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3}, make([]byt
 func TestAbuseHalfOpenAtDiscovery(t *testing.T) {
 	t.Parallel()
 	n := many(1000, 4000)
-	moreFiles(t, uint64(2*n+1000))
+	moreFiles(t, uint64(n+2000))
 	g := besiege(t, []string{"honest2"})
 	for i, conn := range strangers(t, g.discovery, n, 100) {
 		if i%2 == 0 {

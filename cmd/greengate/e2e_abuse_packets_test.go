@@ -244,5 +244,5 @@ func TestAbuseWills(t *testing.T) {
 	}
 	g.newcomer("a flood of wills")
 	g.counted("no-row", n/2)
-	g.withstood(mostGrowth, mostLines)
+	g.withstood(mostGrowth+32<<10, mostLines) // which is what may be retained
 }

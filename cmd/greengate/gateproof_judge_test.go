@@ -79,9 +79,11 @@ func (p *proof) outcomes(probe *proofProbe, tables []*proofTable) []proofOutcome
 	return all
 }
 
-// asked tells whether the shadow service may have been asked, and whether it may not.
+// asked tells whether the shadow service may have been asked, and whether it may not. It
+// takes no wills.
 func (p *proof) asked(probe *proofProbe, tables []*proofTable) (yes, no bool) {
 	_, _, request := proofRequest(probe.topic)
+	request = request && probe.door != "will"
 	for _, t := range tables {
 		if request && t.allows(probe.from, probe.topic, proofShadow) {
 			yes = true

@@ -219,7 +219,9 @@ func TestWillOfARemovedDevice(t *testing.T) {
 	b.subscribe(0, "#")
 	later := connectOptions{v5: true, persist: true, props: []byte{0x11, 0, 0, 0, 60}}
 	later.flags, later.payload = willOf("will/later", "late", 0, false, properties(0x18, 0, 0, 0, 60)...)
-	s.connect("a", later).conn.Close()
+	dying := s.connect("a", later)
+	s.until("a is there", func() bool { return s.connected("a") }) // which is after its CONNACK
+	dying.conn.Close()
 	s.until("a is away", func() bool { return !s.connected("a") })
 	s.router.SetGate(rows{})
 	s.broker.Recheck(func(thing string) bool { return thing != "a" })

@@ -32,7 +32,7 @@ func FuzzUnquote(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		n, err := parse(s)
 		if err != nil || n.kind != text {
-			t.Skip()
+			return // no JSON string
 		}
 		got := unquote(n.text)
 		var want string

@@ -34,12 +34,9 @@ type Reconciler struct {
 	requests uint64
 	schedule schedule
 	mute     time.Time // until then nothing is sent, see suspects.go
-	streak   struct {
-		keys   map[key]struct{} // shadows that were left alone, since the cloud took something
-		writes bool             // the last one for a write; that gets pass says nothing then
-	}
-	traffic traffic
-	figures figures
+	streak   streak
+	traffic  traffic
+	figures  figures
 }
 
 // turnsAtOnce is how many transactions are under way at most. They share the

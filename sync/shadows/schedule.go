@@ -18,10 +18,11 @@ type schedule struct {
 	ready   list.List // for a transaction
 	// To be sent: what somebody waits for, what has begun, what is to begin.
 	live, begun, bulk list.List
-	suspects          list.List // and what goes alone, see suspects.go
+	suspects          list.List // and what goes alone, the least blamed first, see suspects.go
 	alone             *entry    // nothing else leaves while it flies
 	flying            int
 	others            int // that went since the last one went alone
+	lost              int // that were not acknowledged, since one was
 	timers            timers
 	paces             map[string]*pace
 	exchanges, lively int // that are in the window
@@ -78,6 +79,9 @@ func (s *schedule) queue(e *entry) {
 	switch {
 	case e.suspect():
 		s.put(e, queued, &s.suspects)
+		for front := e.element.Prev(); front != nil && front.Value.(*entry).blame > e.blame; front = e.element.Prev() {
+			s.suspects.MoveBefore(e.element, front)
+		}
 	case e.live:
 		s.put(e, queued, &s.live)
 	case e.counted:
@@ -106,7 +110,8 @@ func (s *schedule) promote(e *entry) {
 // next takes the entry whose request may leave now, or says how long until one
 // may; 0 when nothing but an answer or a new request changes that.
 func (s *schedule) next(now time.Time) (e *entry, wait time.Duration) {
-	if s.alone != nil {
+	careful := s.lost >= lostLimit
+	if s.alone != nil || careful && s.flying > 0 {
 		return nil, 0
 	}
 	if front := s.suspects.Front(); front != nil && (s.flying == 0 && s.live.Len()+s.begun.Len()+s.bulk.Len() == 0 || s.others >= otherRequests) {
@@ -124,6 +129,9 @@ func (s *schedule) next(now time.Time) (e *entry, wait time.Duration) {
 			until, ok := s.admits(e.thing, now)
 			if ok {
 				s.take(e, now)
+				if careful {
+					s.alone = e
+				}
 				return e, 0
 			}
 			if until > 0 && (wait == 0 || until < wait) {

@@ -10,17 +10,22 @@ import (
 // how AWS says that the policy forbids it) must not keep the others from it, nor
 // telemetry. A shadow whose request was not acknowledged at suspectAfter ends of the
 // connection is asked for alone from then on, so that the blame is its own. An end
-// counts if it comes soon, which that of a dead link does not. A shadow that was blamed
+// counts if it comes soon, which that of a dead link does not. Who was blamed least is
+// asked for first: the innocent do not wait for the guilty. When lostLimit requests in a
+// row were not acknowledged, the next goes alone too: with many shadows it would take
+// long until one is a suspect. A shadow that was blamed
 // blameLimit times is left alone for as long as leaveAlone, or until Refresh: another
 // try costs everybody the connection, so that a change of it is no reason. When streakLimit
-// shadows in a row were left alone so, each another one, and the cloud took nothing in
+// ends in a row are to blame on streakShadows or more, and the cloud took nothing in
 // between, it is likely that it takes no request for any shadow, and none is sent.
 const (
-	suspectAfter = 2
-	blameLimit   = 5
-	soon         = 5 * time.Second
-	leaveAlone   = time.Hour
-	streakLimit  = 3
+	suspectAfter  = 2
+	lostLimit     = 8
+	blameLimit    = 5
+	soon          = 5 * time.Second
+	leaveAlone    = time.Hour
+	streakLimit   = 20
+	streakShadows = 3
 	// otherRequests go before a suspect when they do not end.
 	otherRequests = 100
 )
@@ -54,11 +59,15 @@ func (e *entry) pardon() {
 // proved takes account of an acknowledgement: the cloud takes such a request. It
 // expects mu to be held, as the others do.
 func (r *Reconciler) proved(e *entry, req *request) {
+	if r.schedule.lost > 0 {
+		r.schedule.lost = 0
+		trigger(r.sends)
+	}
 	if write := req.op != opGet; write || !e.write {
 		e.suspicion = suspicion{until: e.until}
 	}
 	if req.op != opGet || !r.streak.writes {
-		clear(r.streak.keys)
+		r.streak.clear()
 	}
 	if r.schedule.alone == e {
 		r.schedule.alone = nil
@@ -69,20 +78,18 @@ func (r *Reconciler) proved(e *entry, req *request) {
 // cut takes account of the end of the connection before the acknowledgement of a
 // request.
 func (r *Reconciler) cut(e *entry, req *request) {
+	r.schedule.lost++
 	e.cuts++
 	e.write = e.write || req.op != opGet
 	if !req.alone || time.Since(req.at) > soon {
 		return
 	}
-	r.streak.writes = req.op != opGet
-	if e.blame++; e.blame < blameLimit {
-		return
-	}
-	r.streak.keys[e.key] = struct{}{}
-	if len(r.streak.keys) >= streakLimit {
-		clear(r.streak.keys)
+	if r.streak.add(e.key, req.op != opGet) {
 		r.mute = time.Now().Add(leaveAlone)
 		r.o.Log.Error("The cloud closes the connection for all requests for shadows: none is sent for an hour")
+	}
+	if e.blame++; e.blame < blameLimit {
+		return
 	}
 	// After the time that it is left alone, one more end is enough.
 	e.blame, e.until = blameLimit-1, time.Now().Add(leaveAlone)
@@ -90,6 +97,29 @@ func (r *Reconciler) cut(e *entry, req *request) {
 	e.ask = true
 	r.o.Log.Error("The cloud closes the connection for a request, which is left out for an hour",
 		"thing", e.thing, "shadow", e.name, "op", req.op)
+}
+
+// streak is the ends of the connection to blame on a shadow, since the cloud took
+// something. After an hour without requests, one more is enough for another hour.
+type streak struct {
+	ends   int
+	keys   map[key]struct{} // some of the shadows
+	writes bool             // the last one for a write; that gets pass says nothing then
+}
+
+// add counts an end, and tells whether it is likely that no request passes.
+func (s *streak) add(k key, write bool) bool {
+	s.writes = write
+	s.ends++
+	if len(s.keys) < streakShadows {
+		s.keys[k] = struct{}{}
+	}
+	return s.ends >= streakLimit && len(s.keys) >= streakShadows
+}
+
+func (s *streak) clear() {
+	s.ends = 0
+	clear(s.keys)
 }
 
 // muted says why nothing is sent for any shadow; "" when that is not so.
@@ -103,7 +133,7 @@ func (r *Reconciler) muted() string {
 // absolve forgets every suspicion: the policy may have been put right.
 func (r *Reconciler) absolve() {
 	r.mute = time.Time{}
-	clear(r.streak.keys)
+	r.streak.clear()
 	for _, e := range r.schedule.entries {
 		e.suspicion, e.barred, e.logged = suspicion{}, "", ""
 		e.unhold()

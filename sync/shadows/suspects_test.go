@@ -57,10 +57,10 @@ func TestRequestThatCutsTheConnection(t *testing.T) {
 
 // When each request cuts the connection, whatever the shadow, none is sent for an hour.
 func TestEveryRequestCutsTheConnection(t *testing.T) {
-	inSite(t, cloudtest.Options{}, manyThings(20), func(s *site) {
+	inSite(t, cloudtest.Options{}, manyThings(200), func(s *site) {
 		s.cloud.Change(func(f *cloudtest.Faults) { f.Poison = []cloudtest.Poison{{Filter: "$aws/things/#"}} })
 		s.within(24*time.Hour, "blocked, and told", func() bool {
-			return len(s.rec.Faults()) > 0 && strings.HasPrefix(s.rec.Faults()[0], "no shadow is synced until ") && s.rec.Stats().Blocked == 20
+			return len(s.rec.Faults()) > 0 && strings.HasPrefix(s.rec.Faults()[0], "no shadow is synced until ") && s.rec.Stats().Blocked == 200
 		})
 		told := s.rec.Faults()[0] // with the time until which nothing is sent
 		s.within(time.Hour, "connected", s.link.Connected)

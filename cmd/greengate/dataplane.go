@@ -228,17 +228,20 @@ func (d dataRetained) List(from message.Endpoint, after string, n int) (list []d
 	return list
 }
 
-func (d dataRetained) Get(from message.Endpoint, topic string) (dataplane.Kept, error) {
+func (d dataRetained) Get(from message.Endpoint, topic string, use func(dataplane.Kept) error) error {
 	m, stored, ok := d.g.broker.RetainedOn(topic)
 	if !ok {
-		return dataplane.Kept{}, dataplane.NotFound("no message is retained on this topic")
+		return dataplane.NotFound("no message is retained on this topic")
 	}
 	cell, ok := d.g.router.Judge(m.Source, topic, from)
 	if !ok {
-		return dataplane.Kept{}, dataplane.Unreadable()
+		return dataplane.Unreadable()
+	}
+	if err := use(dataplane.Kept{Message: m, Stored: stored}); err != nil {
+		return err
 	}
 	cell.Queue()
 	d.g.router.Settle(cell, router.Delivered, "", m, from)
 	d.g.router.Watched(router.Delivered, m, from)
-	return dataplane.Kept{Message: m, Stored: stored}, nil
+	return nil
 }

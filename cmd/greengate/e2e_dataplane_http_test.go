@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/eclipse/paho.golang/paho"
 )
 
 // The data plane without an SDK: what plain HTTP clients and mean ones meet.
@@ -98,6 +100,19 @@ func TestDataPlanePublishIsSafe(t *testing.T) {
 	for i := range n {
 		display.hears("room/n", fmt.Sprint(i))
 	}
+}
+
+// TestDataPlaneRetainedThatIsTooLarge: what is not answered with is not delivered.
+func TestDataPlaneRetainedThatIsTooLarge(t *testing.T) {
+	t.Parallel()
+	s, g := dataSite(t)
+	s.connect("sensor").publish("room/large", strings.Repeat("x", 128<<10+1), func(p *paho.Publish) { p.Retain = true })
+	display := s.dataHTTP(s.identity("display"))
+	before := g.status().Ledger
+	if answer, body := display("GET", "/retainedMessage/room%2Flarge", ""); answer.StatusCode != 400 {
+		t.Errorf("%d %.100s", answer.StatusCode, body)
+	}
+	g.counts(before)
 }
 
 // TestDataPlaneObeysTheTableInForce: rows and certificates that are gone count

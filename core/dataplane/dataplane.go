@@ -29,9 +29,9 @@ type Retained interface {
 	// List returns, in the order of their topics, up to n of those messages
 	// after that topic which from may read.
 	List(from message.Endpoint, after string, n int) []Kept
-	// Get returns the message of a topic. The error is an *Error: Forbidden, or
-	// NotFound.
-	Get(from message.Endpoint, topic string) (Kept, error)
+	// Get hands the message of a topic to use. Unless that fails it counts as
+	// delivered. The error is that of use, or an *Error: Forbidden, or NotFound.
+	Get(from message.Endpoint, topic string, use func(Kept) error) error
 }
 
 // Kept is one retained message. It must not be changed.

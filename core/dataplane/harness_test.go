@@ -143,14 +143,14 @@ func (f fakeRetained) List(from message.Endpoint, after string, n int) (list []K
 	return list
 }
 
-func (f fakeRetained) Get(from message.Endpoint, topic string) (Kept, error) {
+func (f fakeRetained) Get(from message.Endpoint, topic string, use func(Kept) error) error {
 	switch {
 	case topic != "room/1":
-		return Kept{}, NotFound("nothing is retained there")
+		return NotFound("nothing is retained there")
 	case from.Name != "display":
-		return Kept{}, Unreadable()
+		return Unreadable()
 	}
-	return f.kept(1), nil
+	return use(f.kept(1))
 }
 
 // request is one that sensor sends, unless from says otherwise.

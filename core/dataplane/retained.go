@@ -87,19 +87,22 @@ func (c *call) getRetained(context.Context) error {
 	if err := message.CheckTopic(c.arg); err != nil {
 		return invalid("%v", err)
 	}
-	k, err := c.h.o.Retained.Get(c.from, c.arg)
+	var answer retainedMessage
+	err := c.h.o.Retained.Get(c.from, c.arg, func(k Kept) error {
+		answer = retainedMessage{Topic: k.Topic, Payload: k.Payload, QoS: min(k.QoS, 1), LastModifiedTime: k.modified()}
+		if p := k.Properties; p != nil && len(p.User) > 0 {
+			answer.UserProperties = userText(p.User)
+		}
+		if limit := c.h.o.Limits.Publish; len(k.Payload) > limit || len(answer.UserProperties) > maxText {
+			// AWS has no word for it: nothing larger is published there.
+			e := invalid("the message is larger than %d bytes, or its user properties than %d; subscribe to it over MQTT", limit, maxText)
+			e.reason = reasonTooLarge
+			return e
+		}
+		return nil
+	})
 	if err != nil {
 		return err
-	}
-	answer := retainedMessage{Topic: k.Topic, Payload: k.Payload, QoS: min(k.QoS, 1), LastModifiedTime: k.modified()}
-	if p := k.Properties; p != nil && len(p.User) > 0 {
-		answer.UserProperties = userText(p.User)
-	}
-	if limit := c.h.o.Limits.Publish; len(k.Payload) > limit || len(answer.UserProperties) > maxText {
-		// AWS has no word for it: nothing larger is published there.
-		e := invalid("the message is larger than %d bytes, or its user properties than %d; subscribe to it over MQTT", limit, maxText)
-		e.reason = reasonTooLarge
-		return e
 	}
 	return c.show(encode(answer))
 }

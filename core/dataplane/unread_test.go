@@ -24,13 +24,13 @@ func (s store) List(_ message.Endpoint, after string, n int) (list []Kept) {
 	return list
 }
 
-func (s store) Get(_ message.Endpoint, topic string) (Kept, error) {
+func (s store) Get(_ message.Endpoint, topic string, use func(Kept) error) error {
 	for _, m := range s {
 		if m.Topic == topic {
-			return Kept{Message: m}, nil
+			return use(Kept{Message: m})
 		}
 	}
-	return Kept{}, NotFound("nothing is retained there")
+	return NotFound("nothing is retained there")
 }
 
 // reader is a client that takes its answer when the test says so.

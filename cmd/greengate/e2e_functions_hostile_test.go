@@ -69,9 +69,8 @@ func TestHostileFunctions(t *testing.T) {
 	if n := strings.Count(g.log.String(), "function=flood stream=stdout"); n > 3000 {
 		t.Errorf("the log has %d lines of the flood", n)
 	}
-	if n := len(s.processes("fork")); n > 16 {
-		t.Errorf("%d processes of the one that forks", n)
-	}
+	// Where the kernel does not count them, they are ended when greengate has looked.
+	eventually(t, "the one that forks has no more than its 16 processes", func() bool { return len(s.processes("fork")) <= 16 })
 	// Who was honest all the while still is served, and the books balance.
 	sender.publish("n", "last")
 	receiver.hears("n", "last")

@@ -13,11 +13,13 @@ import (
 // counts if it comes soon, which that of a dead link does not. Who was blamed least is
 // asked for first: the innocent do not wait for the guilty. When lostLimit requests in a
 // row were not acknowledged, the next goes alone too: with many shadows it would take
-// long until one is a suspect. A shadow that was blamed
-// blameLimit times is left alone for as long as leaveAlone, or until Refresh: another
-// try costs everybody the connection, so that a change of it is no reason. When streakLimit
-// ends in a row are to blame on streakShadows or more, and the cloud took nothing in
-// between, it is likely that it takes no request for any shadow, and none is sent.
+// long until one is a suspect.
+//
+// A shadow that was blamed blameLimit times is left alone for as long as leaveAlone, or
+// until Refresh: another try costs everybody the connection, so that a change of it is no
+// reason. When streakLimit ends in a row are to blame on streakShadows or more, and the
+// cloud took nothing in between, it is likely that it takes no request for any shadow,
+// and none is sent.
 const (
 	suspectAfter  = 2
 	lostLimit     = 8

@@ -145,6 +145,32 @@ func TestUnacknowledgedCounts(t *testing.T) {
 	}
 }
 
+// What a session has booked of the bound of all ahead of its messages, it gives back: all
+// but what waits when its client leaves, and all when that is acknowledged.
+func TestBookedIsGivenBack(t *testing.T) {
+	s := start(t, everything)
+	a, b := s.connect("a", v5), s.connect("b", kept5)
+	b.subscribe(1, "t")
+	const n, payload = 100, "payload"
+	for range n {
+		a.publish("t", 1, payload)
+	}
+	const each = int64(len("t") + len(payload) + 200)
+	if got := s.broker.Booked(); got < n*each || got > 2*n*each {
+		t.Errorf("%d bytes are booked, want %d to twice that", got, n*each)
+	}
+	b.conn.Close()
+	s.until("b is away", func() bool { return !s.connected("b") })
+	if got := s.broker.Booked(); got != n*each {
+		t.Errorf("%d bytes are booked while b is away, want %d", got, n*each)
+	}
+	b = s.connect("b", kept5)
+	for range n {
+		b.message()
+	}
+	s.until("nothing is booked", func() bool { return s.broker.Booked() == 0 })
+}
+
 // A start keeps to the bounds of today: what is beyond them is dropped, counted, and gone
 // from the disk.
 func TestStartKeepsTheBounds(t *testing.T) {

@@ -69,7 +69,7 @@ type Broker struct {
 	serial   atomic.Uint64 // of connections, for their names in mochi
 	subs     subscriptions
 	retained retained
-	queued   atomic.Int64 // bytes that wait for all sessions, and what they have not acknowledged
+	queued   atomic.Int64 // bytes that wait for all sessions, and what they have not acknowledged, as booked
 	most     int64        // of them
 	stopping atomic.Bool
 	refusals refusals
@@ -243,6 +243,7 @@ func (b *Broker) detach(c *conn) {
 	if mine {
 		s.conn = nil
 		s.live.Store(nil)
+		s.book(s.bytes)
 		s.since = time.Now()
 		over = !s.persistent()
 		if !over {

@@ -16,3 +16,6 @@ func (b *Broker) Connections() int {
 	defer b.mu.Unlock()
 	return len(b.conns)
 }
+
+// Booked is how much of the bound of all sessions is taken, in bytes.
+func (b *Broker) Booked() int64 { return b.queued.Load() }

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"strings"
 	"time"
 
 	"greengate/core/message"
@@ -25,7 +24,7 @@ func (st *store) retain(m *message.Message, stored time.Time, done func()) {
 
 // unretain does so when there is to be none, by the will of source.
 func (st *store) unretain(topic string, source message.Endpoint, done func()) {
-	st.writeRow(retainedRow{topic: strings.Clone(topic)}, source, done)
+	st.writeRow(retainedRow{topic: topic}, source, done)
 }
 
 // writeRow has a row written with the next group. What comes for a topic faster than the

@@ -32,6 +32,7 @@ type session struct {
 	queue   queue                    // QoS 1 and 2, in order, not yet sent
 	window  window
 	bytes   int    // of both, as of sizeOf
+	booked  int    // for them in the bound of all sessions; see booking.go
 	next    uint64 // place of the next message
 	// received are the QoS 2 messages that the client has sent and not released, by id
 	// [MQTT-4.3.3-10]; owed are those that it was sent, and for which a former process has
@@ -50,25 +51,28 @@ type session struct {
 
 const forever = 1<<32 - 1 // session expiry that never comes [MQTT 3.1.2.11.2]
 
-// pending is one message that a session has to deliver with QoS 1 or 2.
+// pending is one message that a session has to deliver with QoS 1 or 2. What its
+// acknowledgement needs stands first, in one cache line: it is mostly taken on another
+// CPU than the message was.
 type pending struct {
-	msg   *message.Message // kept; nil once it is done
-	cell  *router.Cell
+	msg    *message.Message // kept; nil once it is done
+	cell   *router.Cell
+	memory *recycled // that it is part of; nil: of none
+	size   int32     // what it counts in the bounds, in bytes; 0: no more
+	qos    byte
+	state  pendingState
+	again  bool // a former process may have sent it
+	// barred: it may not go out yet, see exactly.go.
+	barred bool
+
+	// Of a durable session; see store.
+	receipt *router.Receipt // of its publisher, until it is safe
+	n       int64           // its row
+	disk    diskState
+
 	h     *handle
 	table uint64 // generation of the table that allowed it
 	place uint64 // in the order of its session
-	size  int    // what it counts in the bounds; 0: no more
-	qos   byte
-	state pendingState
-	again bool // a former process may have sent it
-	// barred: it may not go out yet, see exactly.go.
-	barred bool
-	own    *message.Message // msg, when its memory is used again; see recycle
-
-	// Of a durable session; see store.
-	n       int64 // its row
-	disk    diskState
-	receipt *router.Receipt // of its publisher, until it is safe
 }
 
 // diskState is where a message stands with the disk.
@@ -268,18 +272,6 @@ func (p *pending) forgotten() {
 	if p.disk == written {
 		p.disk = notKept
 	}
-}
-
-// charge has a message count in the bounds, until free. The caller holds mu.
-func (s *session) charge(p *pending, size int) {
-	p.size = size
-	s.bytes += size
-	s.b.queued.Add(int64(size))
-}
-
-// fits tells whether a message of that size keeps to the bounds. The caller holds mu.
-func (s *session) fits(size int) bool {
-	return s.bytes+size <= maxQueuedBytes && s.b.queued.Load()+int64(size) <= s.b.most
 }
 
 // settle ends a pending message in the ledger.

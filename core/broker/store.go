@@ -270,9 +270,7 @@ func (s *session) free(p *pending) {
 		s.b.store.forget(s.thing, p.n, p.qos)
 	}
 	p.disk = notKept
-	s.bytes -= p.size
-	s.b.queued.Add(int64(-p.size))
-	p.size = 0
+	s.discharge(p)
 	if r := p.receipt; r != nil {
 		p.receipt = nil
 		r.Done()

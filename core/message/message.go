@@ -12,9 +12,9 @@ import (
 
 // Message is one published message on its way through the gate.
 //
-// Topic and Payload may point into a buffer that its owner uses again: they
-// are valid until the call that hands the Message over returns. Who needs them
-// longer takes Keep.
+// Payload and Properties may lie in memory that its owner uses again: they are valid
+// until the call that hands the Message over returns. Who needs them longer takes Keep.
+// Topic is a string of its own.
 type Message struct {
 	Source  Endpoint
 	Topic   string
@@ -67,7 +67,6 @@ func (p *Properties) UserBytes() (n int) {
 func (m *Message) Keep() *Message {
 	if m.kept == nil {
 		k := *m
-		k.Topic = strings.Clone(m.Topic)
 		k.Payload = slices.Clone(m.Payload)
 		if p := m.Properties; p != nil {
 			k.Properties = p.clone()

@@ -45,7 +45,6 @@ func (t *told) first(table uint64, k telling) (first, last bool) {
 	if _, ok := t.seen[k]; ok {
 		return false, false
 	}
-	k.topic = strings.Clone(k.topic)
 	t.seen[k] = struct{}{}
 	return true, len(t.seen) >= maxTold
 }

@@ -1,7 +1,6 @@
 package router
 
 import (
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,7 +56,6 @@ func (w *watchers) any() bool { return w.n.Load() > 0 }
 
 func (w *watchers) emit(e Event) {
 	e.Time = time.Now()
-	e.Topic = strings.Clone(e.Topic) // the message's topic may lie in a buffer
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	for _, f := range w.all {

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-	"unsafe"
 
 	"greengate/core/message"
 	"greengate/core/router"
@@ -82,24 +81,6 @@ func TestVerdictWords(t *testing.T) {
 		if got := router.Verdict(i + 1).String(); got != w {
 			t.Errorf("verdict %d is %q, want %q", i+1, got, w)
 		}
-	}
-}
-
-// An event may be kept: it does not lie in the buffers of its message.
-func TestEventOutlivesBuffers(t *testing.T) {
-	r, _ := newRouter(open(), nil)
-	var e router.Event
-	defer r.Watch(func(seen router.Event) { e = seen })()
-	topic := []byte("topic")
-	m := &message.Message{Topic: unsafe.String(&topic[0], len(topic))}
-	p := r.Port(endpoint("a"))
-	way, err := p.Route(topic, message.CheckTopic)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.Publish(m, way)
-	if copy(topic, "other"); e.Topic != "topic" {
-		t.Errorf("the event's topic has become %q", e.Topic)
 	}
 }
 

@@ -43,6 +43,7 @@ const (
 	rateOf       = "rate"
 	p50          = "p50"
 	p99          = "p99"
+	apart        = "apart" // ns of a cache line from CPU to CPU and back, right after the load
 	wrong        = "wrong" // messages lost, duplicated, out of order or not acknowledged
 )
 
@@ -82,6 +83,7 @@ func flatOut(letter, name string, g group, l load) scenario {
 		rows: []row{
 			{"CPU, µs a message", cpuOfMessage, []goal{atMost(0.1, mosquitto), atMost(0.08, mochi)}},
 			{"messages a second", rateOf, []goal{atLeast(8, mosquitto), atLeast(8, mochi)}},
+			{"from CPU to CPU and back, ns", apart, nil},
 		},
 	}
 }
@@ -142,7 +144,11 @@ func (b *bench) load(ctx context.Context, k kind, g group, l load, t times) (sam
 		if err != nil {
 			return nil, err
 		}
-		figures := sample{cpuOfMessage: t.perMessage(), rateOf: t.perSecond(), wrong: float64(t.wrong.sum())}
+		between, err := distance()
+		if err != nil {
+			return nil, err
+		}
+		figures := sample{cpuOfMessage: t.perMessage(), rateOf: t.perSecond(), apart: float64(between.Nanoseconds()), wrong: float64(t.wrong.sum())}
 		if l.rate > 0 {
 			us := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 			figures[p50], figures[p99] = us(t.latency.quantile(0.5)), us(t.latency.quantile(0.99))

@@ -67,10 +67,12 @@ func (g *gateway) answerWatch(w http.ResponseWriter, r *http.Request) {
 		subscribe = func(filter string, deliver func(client.Event)) (func(), error) {
 			return g.subscribeTo(filter, func(e router.Event) {
 				told := event(e)
-				if payload := e.Message.Payload; utf8.Valid(payload) {
+				switch payload := e.Message.Payload; {
+				case len(payload) < e.Bytes: // nobody has kept it
+				case utf8.Valid(payload):
 					text := string(payload)
 					told.Payload = &text
-				} else {
+				default:
 					told.Base64 = base64.StdEncoding.EncodeToString(payload)
 				}
 				deliver(told)

@@ -49,12 +49,15 @@ const (
 
 // sizeOf is what a kept message costs, in bytes, near enough for a bound.
 func sizeOf(m *message.Message) int {
-	n := len(m.Topic) + len(m.Payload) + messageCost
+	n := headSize(m) + len(m.Payload)
 	if p := m.Properties; p != nil {
 		n += messageCost + propertiesSize(p) + propertyCost*len(p.User)
 	}
 	return n
 }
+
+// headSize is what the head of a message costs, in bytes.
+func headSize(m *message.Message) int { return len(m.Topic) + messageCost }
 
 // Reasons for what is refused at the door of a client that is let in.
 const (

@@ -113,10 +113,11 @@ func TestPropertiesCountInTheQueue(t *testing.T) {
 	}
 }
 
-// What was sent and is not acknowledged counts as well, until it is.
+// What was sent and is not acknowledged counts as well, until it is, when it may be sent
+// again.
 func TestUnacknowledgedCounts(t *testing.T) {
 	s := start(t, everything, func(o *broker.Options) { o.Memory = 64 << 20 }) // 16 MiB for all
-	a, b := s.connect("a", v5), s.connect("b", v5)
+	a, b := s.connect("a", v5), s.connect("b", kept5)
 	b.subscribe(1, "t")
 	large := strings.Repeat("x", 1<<20)
 	var acks []byte

@@ -68,14 +68,18 @@ func (s *session) deliver(d *router.Delivery, h *handle, hop *router.Hop) (route
 	}
 	exact := min(d.QoS, h.qos) == 2 && s.b.store != nil && s.persistent()
 	now := c != nil && !exact && s.queue.len() == 0 && s.window.again == s.window.tail && s.window.takes(s.next, c.sendMax) && c.room(highWater)
+	brief := now && !s.persistent()
 	size := sizeOf(d.Message)
+	if brief {
+		size = headSize(d.Message)
+	}
 	if !s.fits(size) || !now && s.queue.len() >= maxQueued {
 		if h.retained {
 			h.full = true
 		}
 		return router.Dropped, queueFull
 	}
-	p := s.keep(d)
+	p := s.keep(d, brief)
 	p.cell, p.h, p.table, p.qos, p.place, p.barred = cell, h, table, min(d.QoS, h.qos), s.next, exact
 	s.next++
 	s.charge(p, size)
@@ -84,7 +88,7 @@ func (s *session) deliver(d *router.Delivery, h *handle, hop *router.Hop) (route
 	// they need the disk.
 	s.hold(p, d, !now)
 	if now {
-		s.transmit(c, p, d)
+		s.transmit(c, p, d.Message, d)
 		return router.Sent, ""
 	}
 	s.queue.push(p)
@@ -95,12 +99,12 @@ func (s *session) deliver(d *router.Delivery, h *handle, hop *router.Hop) (route
 // flag is the RETAIN flag of the outgoing packet [MQTT-3.3.1-8, -12, -13].
 func (h *handle) flag(m *message.Message) bool { return h.retained || h.asPublished && m.Retain }
 
-// transmit puts p into the window and its PUBLISH into the out buffer. The
-// caller holds mu and has seen that there is room.
-func (s *session) transmit(c *conn, p *pending, d *router.Delivery) {
+// transmit puts p into the window and the PUBLISH of its message m into the out buffer.
+// The caller holds mu and has seen that there is room.
+func (s *session) transmit(c *conn, p *pending, m *message.Message, d *router.Delivery) {
 	p.state = sent
-	o := outgoing{id: s.window.push(p), qos: p.qos, retain: p.h.flag(p.msg), dup: p.again, subIDs: p.h.subIDs}
-	c.send(p.msg, &o, d, 0)
+	o := outgoing{id: s.window.push(p), qos: p.qos, retain: p.h.flag(m), dup: p.again, subIDs: p.h.subIDs}
+	c.send(m, &o, d, 0)
 	at(pointSent)
 }
 
@@ -126,7 +130,7 @@ func (s *session) pump(c *conn, d *router.Delivery) {
 			s.lose(p, v, why)
 			continue
 		}
-		s.transmit(c, p, d)
+		s.transmit(c, p, p.msg, d)
 		s.b.router.Watched(router.Delivered, p.msg, message.DeviceEndpoint(s.thing))
 	}
 }

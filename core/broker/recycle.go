@@ -7,33 +7,27 @@ import (
 	"greengate/core/router"
 )
 
-// Most QoS 1 messages have one target, which acknowledges them at once. The memory of
-// such a message serves the next one.
+// Most QoS 1 messages are sent at once, to a session that ends with its connection: they
+// are never sent again. Of such a message only the head is kept, and its memory serves the
+// next: by turns, 1 KiB with QoS 1 cost 1.49 us of CPU with a copy and 1.36 without.
 
-// recycled is the memory of a message, three cache lines large. What the next one keeps of
-// the one before, its payload's, is not in the line that the acknowledgement writes.
+// recycled is that memory: three cache lines, of which the acknowledgement needs one.
 type recycled struct {
 	pending
-	own message.Message
+	head message.Message
 }
 
 var pendings = sync.Pool{New: func() any { return new(recycled) }}
 
-// maxRecycled is the largest payload whose memory is used again, in bytes.
-const maxRecycled = 16 << 10
-
-// keep copies a message for the session. The caller holds mu.
-func (s *session) keep(d *router.Delivery) *pending {
-	// Nobody but the window and the queue may hold what is used again: neither
-	// another target nor the store.
-	if !d.Alone() || d.Properties != nil || len(d.Payload) > maxRecycled || s.b.store != nil && s.persistent() {
+// keep keeps a message for the session: whole, or briefly, when it is sent now and never
+// again. The caller holds mu.
+func (s *session) keep(d *router.Delivery, brief bool) *pending {
+	if !brief {
 		return &pending{msg: d.Message.Keep()}
 	}
 	k := pendings.Get().(*recycled)
-	payload := append(k.own.Payload[:0], d.Payload...)
-	k.own = *d.Message
-	k.own.Payload = payload
-	k.pending = pending{msg: &k.own, memory: k}
+	k.head = d.Message.Head()
+	k.pending = pending{msg: &k.head, memory: k}
 	return &k.pending
 }
 

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"testing"
+
+	"greengate/core/router"
 )
 
 // The memory of messages that are acknowledged serves others: each that comes, however
@@ -41,4 +44,32 @@ func TestMemoryUsedAgain(t *testing.T) {
 		next += n
 	}
 	s.settled()
+}
+
+// Of a message that is never sent again nothing waits but its head: it takes no room that
+// others need, and when its session ends with it, all that is told of it is right.
+func TestNothingWaitsForWhatIsNotSentAgain(t *testing.T) {
+	s := start(t, everything)
+	a, b := s.connect("a", v5), s.connect("b", v5)
+	b.subscribe(1, "t")
+	const n = 70 // MiB, more than may wait for a session
+	payload := strings.Repeat("x", 1<<20)
+	for range n {
+		if code := a.publish("t", 1, payload); code != 0 {
+			t.Fatalf("PUBACK %#x", code)
+		}
+		b.next()
+	}
+	over := make(chan router.Event, n)
+	defer s.router.Watch(func(e router.Event) { over <- e })()
+	b.conn.Close()
+	for range n {
+		e := <-over
+		if e.Verdict != router.Dropped || e.Reason != "session-over" || e.From.Name != "a" || e.Topic != "t" || e.To.Name != "b" || e.Bytes != len(payload) {
+			t.Fatalf("event %s, %s: %s to %s on %s, %d bytes", e.Verdict, e.Reason, e.From, e.To, e.Topic, e.Bytes)
+		}
+	}
+	if got := s.settled(); got.Dropped != n || got.Waiting != 0 {
+		t.Errorf("ledger %+v", got)
+	}
 }

@@ -55,7 +55,7 @@ const forever = 1<<32 - 1 // session expiry that never comes [MQTT 3.1.2.11.2]
 // acknowledgement needs stands first, in one cache line: it is mostly taken on another
 // CPU than the message was.
 type pending struct {
-	msg    *message.Message // kept; nil once it is done
+	msg    *message.Message // kept, or its head; nil once it is done. See keep
 	cell   *router.Cell
 	memory *recycled // that it is part of; nil: of none
 	size   int32     // what it counts in the bounds, in bytes; 0: no more

@@ -19,9 +19,10 @@ type Message struct {
 	Source  Endpoint
 	Topic   string
 	Payload []byte
-	QoS     byte // 0, 1 or 2, as published
-	Retain  bool // the publisher's RETAIN flag
-	Will    bool // the connection of its publisher has ended without a DISCONNECT [MQTT 3.1.2.5]
+	QoS     byte  // 0, 1 or 2, as published
+	Retain  bool  // the publisher's RETAIN flag
+	Will    bool  // the connection of its publisher has ended without a DISCONNECT [MQTT 3.1.2.5]
+	shed    int32 // bytes of the payload, of a Head
 	// Expires is when the message loses its worth [MQTT-3.3.2-5]; zero: never.
 	// It carries a monotonic reading, so a clock that is set does not move it.
 	Expires time.Time
@@ -76,6 +77,14 @@ func (m *Message) Keep() *Message {
 	}
 	return m.kept
 }
+
+// Head returns what is told of m when its payload is needed no more.
+func (m *Message) Head() Message {
+	return Message{Source: m.Source, Topic: m.Topic, QoS: m.QoS, Retain: m.Retain, Will: m.Will, Expires: m.Expires, shed: int32(m.Size())}
+}
+
+// Size is that of the payload, in bytes, of a Head too.
+func (m *Message) Size() int { return len(m.Payload) + int(m.shed) }
 
 func (p *Properties) clone() *Properties {
 	c := Properties{

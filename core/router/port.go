@@ -88,7 +88,6 @@ func (p *Port) PublishKept(m *message.Message, way *Route, keep func(*Delivery))
 			return nil
 		}
 	}
-	p.d.alone = len(way.hops) == 1 && keep == nil
 	return p.deliver(m, way.hops, keep)
 }
 
@@ -104,7 +103,6 @@ func (p *Port) Send(m *message.Message, to message.Endpoint, handle any) {
 	if row, ok := passage.Allows(to); ok {
 		h := r.hop(t, to, row)
 		h.Handle = handle
-		p.d.alone = false // it is kept already
 		p.deliver(m, []Hop{h}, nil)
 	}
 }
@@ -119,7 +117,6 @@ func (p *Port) PublishTo(m *message.Message, way *Route, wanted func(message.End
 			hops = append(hops, h)
 		}
 	}
-	p.d.alone = false
 	return p.deliver(m, hops, nil)
 }
 
@@ -169,13 +166,8 @@ func (p *Port) Flush() {
 type Delivery struct {
 	*message.Message
 	receipt *Receipt
-	alone   bool
 	wake    []Waker
 }
-
-// Alone tells whether nobody else keeps the message: then Message.Keep, whose copy all
-// share, saves nothing over a copy of the target's own.
-func (d *Delivery) Alone() bool { return d.alone }
 
 // Waker has something to do when a batch of messages is through, such as to
 // write what was appended to a buffer.

@@ -86,7 +86,7 @@ func (r *Router) count(c *Cell, last **tally, table uint64, v Verdict, why Reaso
 		(*last).n.Add(1)
 	}
 	if r.watch.any() {
-		r.watch.emit(Event{Verdict: v, Reason: why, From: m.Source, Topic: m.Topic, To: to, Bytes: len(m.Payload), Message: m})
+		r.watch.emit(Event{Verdict: v, Reason: why, From: m.Source, Topic: m.Topic, To: to, Bytes: m.Size(), Message: m})
 	}
 }
 
@@ -99,7 +99,7 @@ func (r *Router) Settle(c *Cell, v Verdict, why Reason, m *message.Message, to m
 		r.tell(r.Generation(), v, why, m.Source, m.Topic, to)
 	}
 	if v != Delivered && r.watch.any() {
-		r.watch.emit(Event{Verdict: v, Reason: why, From: m.Source, Topic: m.Topic, To: to, Bytes: len(m.Payload), Message: m})
+		r.watch.emit(Event{Verdict: v, Reason: why, From: m.Source, Topic: m.Topic, To: to, Bytes: m.Size(), Message: m})
 	}
 }
 
@@ -162,7 +162,7 @@ func (r *Router) SettleMany(c *Cell, v Verdict, why Reason, n int) {
 // Watched tells those who watch that a queued message went out.
 func (r *Router) Watched(v Verdict, m *message.Message, to message.Endpoint) {
 	if r.watch.any() {
-		r.watch.emit(Event{Verdict: v, From: m.Source, Topic: m.Topic, To: to, Bytes: len(m.Payload), Message: m})
+		r.watch.emit(Event{Verdict: v, From: m.Source, Topic: m.Topic, To: to, Bytes: m.Size(), Message: m})
 	}
 }
 

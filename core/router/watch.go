@@ -18,7 +18,7 @@ type Event struct {
 	Topic   string
 	To      message.Endpoint
 	Bytes   int              // of the payload
-	Message *message.Message // valid until the watcher returns
+	Message *message.Message // valid until the watcher returns; a message.Head when it was dropped after it was sent
 }
 
 // watchers are those who see every event.

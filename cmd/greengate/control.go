@@ -66,16 +66,7 @@ func (g *gateway) answerWatch(w http.ResponseWriter, r *http.Request) {
 	if client.ReadWatchFilter(r.URL.Query()).Payload {
 		subscribe = func(filter string, deliver func(client.Event)) (func(), error) {
 			return g.subscribeTo(filter, func(e router.Event) {
-				told := event(e)
-				switch payload := e.Message.Payload; {
-				case len(payload) < e.Bytes: // nobody has kept it
-				case utf8.Valid(payload):
-					text := string(payload)
-					told.Payload = &text
-				default:
-					told.Base64 = base64.StdEncoding.EncodeToString(payload)
-				}
-				deliver(told)
+				deliver(wholeEvent(e))
 			})
 		}
 	}
@@ -107,6 +98,21 @@ func event(e router.Event) client.Event {
 		Time: e.Time, Verdict: e.Verdict.String(), Reason: string(e.Reason),
 		From: e.From.String(), Topic: e.Topic, To: target(e.To), Bytes: e.Bytes,
 	}
+}
+
+// wholeEvent is event with the payload, as text when it is some. A message that was
+// dropped after it was sent may have none any more.
+func wholeEvent(e router.Event) client.Event {
+	told := event(e)
+	switch payload := e.Message.Payload; {
+	case len(payload) < e.Bytes:
+	case utf8.Valid(payload):
+		text := string(payload)
+		told.Payload = &text
+	default:
+		told.Base64 = base64.StdEncoding.EncodeToString(payload)
+	}
+	return told
 }
 
 // target names an endpoint; empty when there is none.

@@ -115,3 +115,21 @@ func TestExpired(t *testing.T) {
 		t.Error("a kept message has lost its end")
 	}
 }
+
+// A head tells all of a message but what it says, and how much that was.
+func TestHead(t *testing.T) {
+	m, reuse := inBuffer()
+	h := m.Head()
+	reuse()
+	if h.Payload != nil || h.Properties != nil {
+		t.Errorf("the head has %q and %+v", h.Payload, h.Properties)
+	}
+	if h.Source != m.Source || h.Topic != m.Topic || h.QoS != m.QoS || h.Retain != m.Retain || !h.Expires.Equal(m.Expires) {
+		t.Errorf("head %+v of %+v", h, m)
+	}
+	for _, some := range []message.Message{*m, h, h.Head()} {
+		if n := some.Size(); n != len("on") {
+			t.Errorf("%d bytes, want 2", n)
+		}
+	}
+}

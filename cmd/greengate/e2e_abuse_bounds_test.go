@@ -34,14 +34,19 @@ func acked(t *testing.T, conn *tls.Conn, id uint16, code byte) {
 	}
 }
 
+// keptConnect is a CONNECT of MQTT 5 whose session outlives its connection for an hour.
+func keptConnect(thing string) []byte {
+	connect := append([]byte{0, 4, 'M', 'Q', 'T', 'T', 5, 0, 0, 60}, rawProps([]byte{0x11, 0, 0, 14, 16})...)
+	return rawPacket(0x10, append(connect, rawString(thing)...))
+}
+
 // TestAbuseProperties: messages for a device that is away, with as many user properties as
 // a packet has room for, and then with as many as are taken. What waits keeps to its bound
 // in memory, and so does the next start.
 func TestAbuseProperties(t *testing.T) {
 	t.Parallel()
 	g := besiege(t, []string{"props", "away", "honest2"}, row{From: "props", Topic: "p/#", To: "away"})
-	connect := append([]byte{0, 4, 'M', 'Q', 'T', 'T', 5, 0, 0, 60}, rawProps([]byte{0x11, 0, 0, 14, 16})...)
-	away := g.entersBy("away", rawPacket(0x10, append(connect, rawString("away")...)))
+	away := g.entersBy("away", keptConnect("away"))
 	if _, err := away.Write(rawSubscribe(1, "p/#")); err != nil {
 		t.Fatal(err)
 	}
@@ -75,31 +80,39 @@ func TestAbuseProperties(t *testing.T) {
 	}
 }
 
-// TestAbuseNeverAcknowledges: a client that reads all that it is sent and acknowledges
-// nothing.
+// TestAbuseNeverAcknowledges: clients that read all that they are sent and acknowledge
+// nothing. Of what is never sent again, because the session ends with the connection, only
+// the heads are kept; what is kept whole keeps to its bound.
 func TestAbuseNeverAcknowledges(t *testing.T) {
 	t.Parallel()
-	g := besiege(t, []string{"mute", "flood", "honest2"}, row{From: "flood", Topic: "flood/#", To: "mute"})
-	mute := g.enters("mute")
-	exchange(t, mute, rawSubscribe(1, "flood/#"))
-	_ = mute.SetDeadline(time.Time{})
-	go func() {
-		for err := error(nil); err == nil; {
-			_, _, err = readRaw(mute)
-		}
-	}()
+	g := besiege(t, []string{"mute", "keeper", "flood", "honest2"},
+		row{From: "flood", Topic: "mute/#", To: "mute"}, row{From: "flood", Topic: "kept/#", To: "keeper"})
 	flood := g.enters("flood")
 	payload := bytes.Repeat([]byte("x"), 2<<20)
-	for i := range uint16(100) { // 200 MiB, in less than the 256 places of a window
-		_ = flood.SetDeadline(time.Now().Add(patience))
-		if _, err := flood.Write(rawPublish("flood/x", i+1, false, payload)); err != nil {
-			t.Fatal(err)
+	floods := func(to *tls.Conn, topic string) {
+		exchange(t, to, rawSubscribe(1, topic))
+		_ = to.SetDeadline(time.Time{})
+		go func() {
+			for err := error(nil); err == nil; {
+				_, _, err = readRaw(to)
+			}
+		}()
+		for i := range uint16(100) { // 200 MiB, in less than the 256 places of a window
+			_ = flood.SetDeadline(time.Now().Add(patience))
+			if _, err := flood.Write(rawPublish(topic, i+1, false, payload)); err != nil {
+				t.Fatal(err)
+			}
+			acked(t, flood, i+1, 0)
 		}
-		acked(t, flood, i+1, 0)
 	}
+	floods(g.enters("mute"), "mute/x")
+	if n := g.refused("queue-full"); n > 0 {
+		t.Errorf("%d messages of which only the heads are kept are dropped", n)
+	}
+	floods(g.entersBy("keeper", keptConnect("keeper")), "kept/x")
 	g.counted("queue-full", 60)
-	g.newcomer("a client that never acknowledges")
-	g.withstood(64<<10+128<<10, mostLines) // the window, and what lies in the buffers of both, and twice that for the collector
+	g.newcomer("clients that never acknowledge")
+	g.withstood(64<<10+160<<10, mostLines) // what is kept and twice that for the collector, the buffers of all, and the disk
 }
 
 // TestAbuseDeepTopics: retained messages of a byte, and filters, with as many levels as

@@ -8,8 +8,8 @@ import (
 )
 
 // Most QoS 1 messages are sent at once, to a session that ends with its connection: they
-// are never sent again. Of such a message only the head is kept, and its memory serves the
-// next: by turns, 1 KiB with QoS 1 cost 1.49 us of CPU with a copy and 1.36 without.
+// are never sent again. Of such a message only the head is kept, and when it has one target
+// its memory serves the next: by turns, 1 KiB with QoS 1 cost 1.49 us of CPU with a copy and 1.36 without.
 
 // recycled is that memory: three cache lines, of which the acknowledgement needs one.
 type recycled struct {
@@ -24,6 +24,9 @@ var pendings = sync.Pool{New: func() any { return new(recycled) }}
 func (s *session) keep(d *router.Delivery, brief bool) *pending {
 	if !brief {
 		return &pending{msg: d.Message.Keep()}
+	}
+	if !d.Alone() {
+		return &pending{msg: d.KeepHead()}
 	}
 	k := pendings.Get().(*recycled)
 	k.head = d.Message.Head()

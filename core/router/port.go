@@ -124,7 +124,7 @@ func (p *Port) PublishTo(m *message.Message, way *Route, wanted func(message.End
 // nil, may take the receipt first.
 func (p *Port) deliver(m *message.Message, hops []Hop, keep func(*Delivery)) *Receipt {
 	d := &p.d
-	d.Message, d.receipt = m, nil
+	d.Message, d.receipt, d.targets = m, nil, len(hops)
 	if keep != nil {
 		keep(d)
 	}
@@ -137,7 +137,7 @@ func (p *Port) deliver(m *message.Message, hops []Hop, keep func(*Delivery)) *Re
 		p.r.count(h.Cell, &h.last, h.Table, v, why, m, h.To)
 	}
 	receipt := d.receipt
-	d.Message, d.receipt = nil, nil
+	d.Message, d.receipt, d.head = nil, nil, nil
 	if receipt != nil {
 		receipt.Done() // that of the port itself
 	}
@@ -166,7 +166,21 @@ func (p *Port) Flush() {
 type Delivery struct {
 	*message.Message
 	receipt *Receipt
+	targets int
+	head    *message.Message
 	wake    []Waker
+}
+
+// Alone tells whether the message has one target, so that nobody shares what it keeps.
+func (d *Delivery) Alone() bool { return d.targets == 1 }
+
+// KeepHead is Message.Keep of the head: all targets that keep it share one.
+func (d *Delivery) KeepHead() *message.Message {
+	if d.head == nil {
+		h := d.Message.Head()
+		d.head = &h
+	}
+	return d.head
 }
 
 // Waker has something to do when a batch of messages is through, such as to

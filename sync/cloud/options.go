@@ -65,8 +65,9 @@ type Options struct {
 
 // Clock is what is known of the time. A Pi has no clock of its own; that it
 // believes in 1970 must not make the cloud's certificate invalid for ever. While
-// the clock is not believed, the certificate need only be valid at some moment
-// not before the floor; when it is, at the later of Now and Floor.
+// the clock is not believed, the certificate and its issuers need only be valid
+// at some moment not before the floor, all at the same; when it is, at the later of
+// Now and Floor.
 type Clock struct {
 	Now      time.Time
 	Floor    time.Time // it cannot be earlier; zero: not known

@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"strings"
@@ -188,7 +189,7 @@ func TestRetryAfterPlainEnds(t *testing.T) {
 
 func TestJudgeAt(t *testing.T) {
 	day := func(n int) time.Time { return time.Date(2026, 6, n, 0, 0, 0, 0, time.UTC) }
-	leaf := &x509.Certificate{NotBefore: day(10), NotAfter: day(20)}
+	valid := period{day(10), day(20)}
 	for _, c := range []struct {
 		name  string
 		clock Clock
@@ -203,8 +204,41 @@ func TestJudgeAt(t *testing.T) {
 		{"2094", Clock{time.Date(2094, 1, 1, 0, 0, 0, 0, time.UTC), day(1), false}, day(20)},
 		{"not believed but right", Clock{day(15), day(1), false}, day(15)},
 	} {
-		if got := judgeAt(c.clock, leaf); !got.Equal(c.want) {
+		if got := judgeAt(c.clock, valid); !got.Equal(c.want) {
 			t.Errorf("%s: judged at %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// A certificate that begins before its issuer, or ends after it, is judged at a time
+// at which both are valid; where there is none, it is refused.
+func TestVerifyBy(t *testing.T) {
+	a := newCA(t)
+	roots := x509.NewCertPool()
+	roots.AddCert(a.cert)
+	from, until := a.cert.NotBefore, a.cert.NotAfter
+	early, late := time.Unix(0, 0), time.Date(2094, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name        string
+		from, until time.Time // of the certificate
+		clock       Clock
+		valid       bool
+	}{
+		{"begins before its issuer", from.Add(-time.Hour), until, Clock{Now: early}, true},
+		{"ends after its issuer", from, until.Add(time.Hour), Clock{Now: late}, true},
+		{"both", from.Add(-time.Hour), until.Add(time.Hour), Clock{Now: early}, true},
+		{"ended before its issuer began", from.Add(-2 * time.Hour), from.Add(-time.Hour), Clock{Now: early}, false},
+		{"its issuer ended before the floor", from, until.Add(2 * time.Hour), Clock{Now: early, Floor: until.Add(time.Hour)}, false},
+		{"ends after its issuer, clock believed", from, until.Add(2 * time.Hour), Clock{Now: until.Add(time.Hour), Believed: true}, false},
+	} {
+		text, _ := a.issue(t, "x", func(x *x509.Certificate) { x.NotBefore, x.NotAfter = c.from, c.until })
+		block, _ := pem.Decode(text)
+		leaf, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := verifyBy(c.clock, leaf, x509.VerifyOptions{Roots: roots}); (err == nil) != c.valid {
+			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 }

@@ -184,27 +184,60 @@ func (l *Link) verify(s tls.ConnectionState, roots *x509.CertPool) error {
 	for _, c := range s.PeerCertificates[1:] {
 		others.AddCert(c)
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: others, DNSName: l.o.Endpoint, CurrentTime: judgeAt(l.o.Clock(), leaf),
-	})
-	if err != nil {
+	options := x509.VerifyOptions{Roots: roots, Intermediates: others, DNSName: l.o.Endpoint}
+	if err := verifyBy(l.o.Clock(), leaf, options); err != nil {
 		return &tls.CertificateVerificationError{UnverifiedCertificates: s.PeerCertificates, Err: err}
 	}
 	return nil
 }
 
-// judgeAt is the time at which to judge the cloud's certificate. While the clock
-// is not believed it is the time nearest to it at which the certificate is valid,
-// but never before the floor: a certificate that had ended by then is refused
-// whatever the clock says.
-func judgeAt(c Clock, leaf *x509.Certificate) time.Time {
+// verifyBy verifies leaf at the time that judgeAt tells. Its issuers must be valid at
+// that time too, and a leaf may outlive them: as long as one of them is not, the time
+// is sought again among those at which it is.
+func verifyBy(c Clock, leaf *x509.Certificate, options x509.VerifyOptions) error {
+	for valid := validity(leaf); ; {
+		options.CurrentTime = judgeAt(c, valid)
+		_, err := leaf.Verify(options)
+		wrong := x509.CertificateInvalidError{}
+		if !errors.As(err, &wrong) || wrong.Reason != x509.Expired {
+			return err
+		}
+		both := valid.within(validity(wrong.Cert))
+		if both == valid || both.until.Before(both.from) {
+			return err
+		}
+		valid = both
+	}
+}
+
+// period is a time from and until which something holds, both included.
+type period struct{ from, until time.Time }
+
+func validity(c *x509.Certificate) period { return period{c.NotBefore, c.NotAfter} }
+
+// within is what p and o have in common; with none its end is before its beginning.
+func (p period) within(o period) period {
+	if o.from.After(p.from) {
+		p.from = o.from
+	}
+	if o.until.Before(p.until) {
+		p.until = o.until
+	}
+	return p
+}
+
+// judgeAt is the time at which to judge certificates that are valid in a period.
+// While the clock is not believed it is the time nearest to it in that period, but
+// never before the floor: a certificate that had ended by then is refused whatever
+// the clock says.
+func judgeAt(c Clock, valid period) time.Time {
 	at := c.Now
 	if !c.Believed {
-		if at.Before(leaf.NotBefore) {
-			at = leaf.NotBefore
+		if at.Before(valid.from) {
+			at = valid.from
 		}
-		if at.After(leaf.NotAfter) {
-			at = leaf.NotAfter
+		if at.After(valid.until) {
+			at = valid.until
 		}
 	}
 	if at.Before(c.Floor) {

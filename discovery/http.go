@@ -156,7 +156,9 @@ func (c *conversation) read(ctx context.Context, wait time.Duration) (*http.Requ
 
 // answer has the handler fill w, and settles whether the connection can go on.
 func (c *conversation) answer(ctx context.Context, w *response, r *http.Request) {
-	body := &lazyBody{ReadCloser: r.Body, conn: c.conn, expected: strings.EqualFold(r.Header.Get("Expect"), "100-continue")}
+	// HTTP/1.0 knows no 100, and would take it for the answer (RFC 9110, 10.1.1).
+	expected := r.ProtoAtLeast(1, 1) && strings.EqualFold(r.Header.Get("Expect"), "100-continue")
+	body := &lazyBody{ReadCloser: r.Body, conn: c.conn, expected: expected}
 	r.Body = body
 	func() {
 		defer func() {

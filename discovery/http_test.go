@@ -59,6 +59,10 @@ func TestDataKnowsTheThingAndReadsBodies(t *testing.T) {
 	if r, body := next(t, in); r.StatusCode != 202 || !strings.HasSuffix(body, "body <nil>") {
 		t.Errorf("%d %q", r.StatusCode, body)
 	}
+	io.WriteString(conn, "POST /topics/x HTTP/1.0\r\nHost: gw\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\nbody")
+	if r, body := next(t, in); r.StatusCode != 202 || !strings.HasSuffix(body, "body <nil>") {
+		t.Errorf("HTTP/1.0: %d %q", r.StatusCode, body)
+	}
 }
 
 func TestUnreadBodies(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 
 // groupFile is the demo's group.yaml before its devices and rows are added.
 const groupFile = `# The group of the demo. Change it while the demo runs, and say
-#   pkill -HUP -f 'greengate run --config %[3]s'
+#   greengate reload --config %[3]s
 # to let the gateway read it again; with a mistake in it, nothing changes.
 version: 1
 group: demo

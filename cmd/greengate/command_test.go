@@ -137,6 +137,10 @@ func TestDamagedShadowIsAFailure(t *testing.T) {
 			t.Errorf("%v: exit code %d, %s%s", args, code, out, err)
 		}
 	}
+	// A name that was meant and is empty, in a script, is not the classic shadow.
+	if code, out, err := h.command("", "shadow", "delete", "lamp", "--name", ""); code != exitInput || out != "" || !strings.Contains(err, "--name: the name of a shadow has 0 bytes") {
+		t.Errorf("delete of no name: exit code %d, %s%s", code, out, err)
+	}
 	if code, out, err := h.command("", "shadow", "delete", "lamp"); code != exitDone {
 		t.Errorf("delete: exit code %d, %s%s", code, out, err)
 	}

@@ -211,7 +211,7 @@ func (d *doctor) checkDaemon(a *app) {
 func writeDiagnosis(out io.Writer, d *diagnosis) error {
 	mark := map[string]string{well: "ok   ", note: "note ", wrong: "WRONG"}
 	for _, f := range d.Findings {
-		fmt.Fprintf(out, "%s  %s: %s\n", mark[f.State], f.Subject, strings.ReplaceAll(f.Message, "\n", "\n         "))
+		fmt.Fprintf(out, "%s  %s: %s\n", mark[f.State], f.Subject, printableLines(f.Message, "         "))
 		if f.Next != "" {
 			fmt.Fprintf(out, "         next: %s\n", f.Next)
 		}

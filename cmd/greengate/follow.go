@@ -84,7 +84,7 @@ func (f *follower) run(ctx context.Context) error {
 func (f *follower) show(s *client.Status, now time.Time) error {
 	if f.json {
 		// One document a line, so that a program can read them one by one.
-		e := json.NewEncoder(f.out)
+		e := json.NewEncoder(safeJSON{f.out})
 		e.SetEscapeHTML(false)
 		if err := e.Encode(s); err != nil {
 			return fmt.Errorf("write JSON: %w", err)

@@ -121,7 +121,7 @@ func writeLearned(out io.Writer, l *client.Learned) error {
 	}
 	fmt.Fprintln(w)
 	for _, n := range l.Notes {
-		fmt.Fprintf(w, "# note: %s\n", n)
+		fmt.Fprintf(w, "# note: %s\n", printable(n))
 	}
 	if len(l.Rows) > 0 {
 		fmt.Fprintln(w, "# under subscriptions:")
@@ -135,7 +135,7 @@ func writeLearned(out io.Writer, l *client.Learned) error {
 		}
 		fmt.Fprintln(w)
 		for _, b := range r.Besides {
-			fmt.Fprintf(w, "  # besides: %s\n", b)
+			fmt.Fprintf(w, "  # besides: %s\n", printable(b))
 		}
 		fmt.Fprintf(w, "  - %s\n", r.Text)
 	}
@@ -161,7 +161,7 @@ func writeStill(w io.Writer, l *client.Learned) {
 		if f.To != "" {
 			to = " to " + f.To
 		}
-		fmt.Fprintf(w, "#   %s on %s%s, %s: %s\n", f.From, f.Topic, to, counted(int64(f.Count), "message"), f.Reason)
+		fmt.Fprintf(w, "#   %s on %s%s, %s: %s\n", f.From, printable(f.Topic), to, counted(int64(f.Count), "message"), f.Reason)
 	}
 	if more := len(l.Still) - topStill; more > 0 {
 		fmt.Fprintf(w, "#   (%d more in --json)\n", more)

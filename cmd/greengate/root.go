@@ -77,7 +77,7 @@ func jsonFlag(cmd *cobra.Command) *bool {
 
 // printJSON writes v to stdout, indented.
 func (a *app) printJSON(v any) error {
-	e := json.NewEncoder(a.stdout)
+	e := json.NewEncoder(safeJSON{a.stdout})
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {

@@ -197,7 +197,7 @@ func (s *shadowCommand) action(a *app, work func(*client.Client, *cobra.Command,
 		if err := message.CheckThing(args[0]); err != nil {
 			return inputError{err}
 		}
-		if s.name != "" {
+		if cmd.Flags().Changed("name") { // "" is a mistake, say of a script, and not the classic shadow
 			if err := localshadow.CheckName(s.name); err != nil {
 				return inputError{fmt.Errorf("--name: %w", err)}
 			}

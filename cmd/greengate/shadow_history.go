@@ -116,18 +116,18 @@ func leafName(section, path string) string {
 	for _, step := range strings.Split(path, "/")[1:] {
 		section += "." + unescape.Replace(step)
 	}
-	return section
+	return printable(section)
 }
 
 // shownValue is how much of a value the screen has room for, in bytes.
 const shownValue = 60
 
 func value(v json.RawMessage) string {
-	switch text := string(v); {
+	switch text := printable(string(v)); {
 	case len(v) == 0:
 		return "(none)"
 	case len(text) > shownValue:
-		return text[:shownValue] + "..."
+		return strings.ToValidUTF8(text[:shownValue], "") + "..."
 	default:
 		return text
 	}

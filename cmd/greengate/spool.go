@@ -90,7 +90,7 @@ func writeSpoolList(out io.Writer, list *client.SpoolList) error {
 		if m.Locked != "" {
 			state += "; encrypted with the key " + m.Locked + ", which is not there"
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%d\t%s\n", m.Seq, stamp(m.Time, m.Clock), m.Priority, m.Source, m.Topic, m.Bytes, state)
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%d\t%s\n", m.Seq, stamp(m.Time, m.Clock), m.Priority, m.Source, printable(m.Topic), m.Bytes, printable(state))
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -168,7 +168,7 @@ func writeQuarantine(out io.Writer, s *client.SpoolStats) {
 	fmt.Fprintf(out, "\nin quarantine: %s that the cloud never takes\n", counted(s.Quarantined, "message"))
 	advice, given := "", map[string]bool{}
 	for _, m := range s.Quarantine {
-		fmt.Fprintf(out, "  %s  %s on %s, %d bytes\n    %s\n", stamp(m.Time, m.Clock), m.Source, m.Topic, m.Bytes, m.Quarantine)
+		fmt.Fprintf(out, "  %s  %s on %s, %d bytes\n    %s\n", stamp(m.Time, m.Clock), m.Source, printable(m.Topic), m.Bytes, printable(m.Quarantine))
 		if todo := quarantineAdvice(m.Quarantine); todo != "" && !given[todo] {
 			given[todo] = true
 			advice += "  " + todo + "\n"

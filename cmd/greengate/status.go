@@ -196,7 +196,7 @@ func writeFaults(out io.Writer, faults []client.Fault) error {
 		if f.Since != nil {
 			since = " (since " + clock(*f.Since) + ")"
 		}
-		fmt.Fprintf(out, "  %s: %s%s\n", f.Component, strings.ReplaceAll(f.Message, "\n", "\n    "), since)
+		fmt.Fprintf(out, "  %s: %s%s\n", f.Component, printableLines(f.Message, "    "), since)
 		if f.NextStep != "" {
 			fmt.Fprintf(out, "    next: %s\n", f.NextStep)
 		}

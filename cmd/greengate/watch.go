@@ -50,7 +50,7 @@ Colours are for a terminal only, and not with NO_COLOR.`,
 		print := func(e client.Event) { writeEvent(a.stdout, e, paint) }
 		if *asJSON {
 			attached = nil
-			lines := json.NewEncoder(a.stdout)
+			lines := json.NewEncoder(safeJSON{a.stdout})
 			lines.SetEscapeHTML(false)
 			print = func(e client.Event) { _ = lines.Encode(e) } // a closed pipe ends the process by SIGPIPE
 		}
@@ -110,14 +110,4 @@ func writeEvent(w io.Writer, e client.Event, paint bool) {
 	}
 	fmt.Fprintf(w, "%s  %s  %-20s  %-32s  %-20s %6d B%s\n",
 		e.Time.Local().Format("15:04:05.000"), verdict, e.From, printable(e.Topic), to, e.Bytes, why)
-}
-
-// printable takes out of what a device wrote all that could command a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '?'
-		}
-		return r
-	}, s)
 }

@@ -103,18 +103,14 @@ func (f *function) ringCron(now time.Time) time.Time {
 	return now.Add(min(clockLook, max(0, f.tick.Sub(wall))))
 }
 
-// call queues a call of the schedule, unless the last one still waits. The caller holds
+// call queues a call of the schedule, unless the last one is not done. The caller holds
 // f.mu.
 func (f *function) call(now time.Time, schedule string) {
-	for _, l := range []*list{&f.waiting, &f.later} {
-		for c := l.first; c != nil; c = c.next {
-			if c.scheduled {
-				if f.stats.skipped++; f.stats.skipped == 1 {
-					f.log.Warn("A time of the schedule is skipped: the call of the last one still waits", "schedule", schedule)
-				}
-				return
-			}
+	if f.onSchedule() {
+		if f.stats.skipped++; f.stats.skipped == 1 {
+			f.log.Warn("A time of the schedule is skipped: the last call is not done", "schedule", schedule)
 		}
+		return
 	}
 	event, err := json.Marshal(struct {
 		Time     string `json:"time"`
@@ -129,4 +125,22 @@ func (f *function) call(now time.Time, schedule string) {
 	}
 	f.makeRoom(len(event))
 	f.waiting.pushBack(&call{f: f, id: newID(), source: "schedule", subject: scheduleSubject, payload: event, scheduled: true})
+}
+
+// onSchedule tells whether a call of the schedule waits, runs or is to be tried again. The
+// caller holds f.mu.
+func (f *function) onSchedule() bool {
+	for _, in := range f.instances {
+		if c := in.call; c != nil && c.scheduled && !c.answered {
+			return true
+		}
+	}
+	for _, l := range []*list{&f.waiting, &f.later} {
+		for c := l.first; c != nil; c = c.next {
+			if c.scheduled {
+				return true
+			}
+		}
+	}
+	return false
 }

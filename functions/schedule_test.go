@@ -66,16 +66,21 @@ func TestCron(t *testing.T) {
 }
 
 // A call of the schedule that still waits is not joined by another.
+// A job that takes longer than its period runs once at a time.
 func TestScheduleSkips(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, got := ticks(35 * time.Second)
-		r := newRig(t, t.TempDir(), p, Options{}, config("f", pinned, func(c *Config) { c.Every, c.Timeout = 10*time.Second, time.Minute })).start()
-		time.Sleep(75 * time.Second) // one runs from 10, one waits from 20 and runs from 45, one waits from 50
-		if n, s := len(got()), r.stats(); n != 2 || s.Skipped != 4 || s.Queued != 1 {
-			t.Errorf("%d calls, %+v", n, s)
-		}
-		r.stop()
-	})
+	for name, kind := range map[string]func(*Config){"pinned": pinned, "on demand": func(*Config) {}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, got := ticks(35 * time.Second)
+				r := newRig(t, t.TempDir(), p, Options{}, config("f", kind, func(c *Config) { c.Every, c.Timeout = 10*time.Second, time.Minute })).start()
+				time.Sleep(75 * time.Second) // one runs from 10 to 45, the next from 50
+				if n, s := len(got()), r.stats(); n != 2 || s.Skipped != 5 || s.Queued != 0 || s.Running != 1 {
+					t.Errorf("%d calls, %+v", n, s)
+				}
+				r.stop()
+			})
+		})
+	}
 }
 
 // Weekdays are those of crontab, where Sunday is 0 and 7.

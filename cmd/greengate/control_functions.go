@@ -116,7 +116,7 @@ func (h *host) answerInvoke(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if i := slices.IndexFunc(h.g.current().config.Functions, func(c functions.Config) bool { return c.Name == function }); i >= 0 &&
-		h.g.current().config.Functions[i].Encoding == functions.EncodingJSON && !json.Valid(call.Payload) {
+		h.g.current().config.Functions[i].Encoding == functions.EncodingJSON && len(call.Payload) > 0 && !json.Valid(call.Payload) {
 		admin.Refuse(w, http.StatusBadRequest, fmt.Errorf("the event is no JSON, and %s takes nothing else (give it `encoding: binary`, or mend the event)", function))
 		return
 	}

@@ -81,6 +81,13 @@ func TestFunctionCommands(t *testing.T) {
 	if out := s.greengate("function", "invoke", "topic"); out != `{"event":{},"topic":"$invoke"}`+"\n" {
 		t.Errorf("invoke without a topic prints %q", out)
 	}
+	nothing := filepath.Join(s.dir, "nothing")
+	if err := os.WriteFile(nothing, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out := s.greengate("function", "invoke", "topic", "--event", nothing); out != `{"event":{},"topic":"$invoke"}`+"\n" {
+		t.Errorf("invoke with an empty event prints %q", out)
+	}
 	if out := s.fails(2, "function", "invoke", "fails"); !strings.Contains(out, "greengate: fails failed: errorString: as always") {
 		t.Errorf("a call that fails says %q", out)
 	}

@@ -70,6 +70,11 @@ func TestSpoolInWords(t *testing.T) {
 
 	// With the policy mended, the one goes up; the other never will.
 	s.cloud.SetPolicy("e2e_Core", cloudtest.Policy{})
+	for _, command := range []string{"requeue", "discard"} {
+		if said := s.fails(1, "spool", command, "999"); !strings.Contains(said, "1 number named that no message in quarantine has") {
+			t.Errorf("%s of a number that is none says %q", command, said)
+		}
+	}
 	s.says("spool requeue --topic sensors/thermo/secret", `^1 message put back$`)
 	eventually(t, "the message that was put back has arrived", func() bool {
 		return g.status().Spool.Messages == 0 && slices.ContainsFunc(s.cloud.Received(), func(r cloudtest.Received) bool { return r.Topic == "sensors/thermo/secret" })

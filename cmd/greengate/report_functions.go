@@ -94,7 +94,11 @@ func functionMemory(f *client.Function) string {
 	if f.Instances == 0 || f.MemoryBytes < 0 {
 		return "-"
 	}
-	return size(f.MemoryBytes) + " of " + size(f.MemoryLimit)
+	limit := size(f.MemoryLimit)
+	if f.Instances > 1 { // each may have so much
+		limit = fmt.Sprintf("%d * %s", f.Instances, limit)
+	}
+	return size(f.MemoryBytes) + " of " + limit
 }
 
 // The figures of functions.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -91,16 +92,26 @@ func quarantineCommand(a *app, cmd *cobra.Command, list string, function *string
 			if err != nil || seq < 1 {
 				return badInput("%q is no number of a message (the first column of `%s`)", arg, list)
 			}
-			which.Seqs = append(which.Seqs, seq)
+			if !slices.Contains(which.Seqs, seq) {
+				which.Seqs = append(which.Seqs, seq)
+			}
 		}
 		if which.Topic != "" {
 			if err := message.CheckFilter(which.Topic); err != nil {
 				return inputError{fmt.Errorf("--topic: %w", err)}
 			}
 		}
-		return show(a, *asJSON,
-			func(d *client.Client) (client.Requeued, error) { return ask(d, cmd.Context(), which) },
+		var done client.Requeued
+		err := show(a, *asJSON,
+			func(d *client.Client) (n client.Requeued, err error) {
+				done, err = ask(d, cmd.Context(), which)
+				return done, err
+			},
 			func(n client.Requeued) error { _, err := fmt.Fprintln(a.stdout, words(n)); return err })
+		if missed := len(which.Seqs) - done.Messages - done.NoRow; err == nil && missed > 0 {
+			return badInput("%s named that no message in quarantine has (the first column of `%s` tells them)", counted(int64(missed), "number"), list)
+		}
+		return err
 	})
 	return cmd
 }

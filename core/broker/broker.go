@@ -71,6 +71,7 @@ type Broker struct {
 	retained retained
 	queued   atomic.Int64 // bytes that wait for all sessions, and what they have not acknowledged, as booked
 	most     int64        // of them
+	expiring atomic.Bool  // a message that waits for a session expires some time
 	stopping atomic.Bool
 	refusals refusals
 	store    *store
@@ -166,6 +167,9 @@ func (b *Broker) claim(c *conn) {
 	s.conn = c
 	s.live.Store(nil)
 	s.expiry = c.head.expiry
+	if s.expiry == 0 {
+		s.lapse()
+	}
 	if s.end != nil {
 		s.end.Stop()
 		s.end = nil
@@ -399,7 +403,7 @@ func (b *Broker) Devices() []Device {
 	all := make([]Device, 0, len(b.sessions))
 	for _, s := range b.sessions {
 		s.mu.Lock()
-		d := Device{Thing: s.thing, Since: s.since, Waiting: s.queue.len() + s.window.len()}
+		d := Device{Thing: s.thing, Since: s.since, Waiting: s.queue.len() + s.window.unanswered()}
 		if c := s.live.Load(); c != nil {
 			d.Connected, d.Addr, d.Version = true, c.RemoteAddr().String(), c.versionName()
 		}

@@ -51,7 +51,7 @@ func (s *session) deliver(d *router.Delivery, h *handle, hop *router.Hop) (route
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.live.Load()
-	if s.ended || c == nil && !s.persistent() {
+	if s.ended || s.conn == nil && !s.persistent() {
 		return router.Dropped, offline
 	}
 	cell, table := hop.Cell, s.b.router.Generation()
@@ -92,6 +92,7 @@ func (s *session) deliver(d *router.Delivery, h *handle, hop *router.Hop) (route
 		return router.Sent, ""
 	}
 	s.queue.push(p)
+	s.expires(p.msg.Expires)
 	at(pointAccepted)
 	return router.Queued, ""
 }

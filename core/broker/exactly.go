@@ -115,7 +115,7 @@ func (s *session) durable() bool {
 func (st *store) receive(s *session, id uint16, r *reception, hold *router.Receipt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended || s.received[id] != r {
+	if s.ended || !s.persistent() || s.received[id] != r {
 		hold.Done()
 		return
 	}

@@ -1,5 +1,7 @@
 package broker
 
+import "slices"
+
 // OnFailpoint has f called at each failpoint, from any goroutine, some with locks held.
 // It must be called before there is a broker.
 func OnFailpoint(f func(name string)) {
@@ -15,6 +17,24 @@ func (b *Broker) Connections() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.conns)
+}
+
+// MessagesWrittenAfter has the session of a thing lapse, and counts the messages that its store
+// would write afterwards.
+func (b *Broker) MessagesWrittenAfter(thing string) (n int) {
+	b.mu.Lock()
+	s := b.sessions[thing]
+	b.mu.Unlock()
+	if err := s.prolong(s.conn, 0); err != nil {
+		panic(err)
+	}
+	ops, _ := b.store.gather(true)
+	for _, o := range ops[slices.IndexFunc(ops, func(o op) bool { return o.ends }):] {
+		if o.to == thing && !o.undoes {
+			n++
+		}
+	}
+	return n
 }
 
 // Booked is how much of the bound of all sessions is taken, in bytes.

@@ -210,7 +210,7 @@ func (s *session) prolong(c *conn, expiry uint32) error {
 	}
 	s.expiry = expiry
 	if expiry == 0 {
-		s.b.forgetSession(s)
+		s.lapse()
 	}
 	return nil
 }

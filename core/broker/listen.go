@@ -60,7 +60,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	for _, l := range b.listeners {
 		accepting.Go(func() { b.accept(ctx, l) })
 	}
-	<-ctx.Done()
+	b.sweep(ctx)
 	b.stopping.Store(true)
 	b.closeListeners()
 	accepting.Wait()

@@ -258,6 +258,11 @@ func (b *Broker) restore(r *queueRow) {
 		b.store.forget(r.thing, r.n, byte(r.qos))
 		return
 	}
+	if m.Expired(time.Now()) {
+		b.router.Settle(cell, router.Expired, expired, m, to)
+		b.store.forget(r.thing, r.n, byte(r.qos))
+		return
+	}
 	size := sizeOf(m)
 	if len(r.properties) > maxPropertiesText || s.queue.len() >= maxQueued || !s.fits(size) {
 		b.router.Settle(cell, router.Dropped, queueFull, m, to)
@@ -275,6 +280,7 @@ func (b *Broker) restore(r *queueRow) {
 		place: uint64(r.place), again: true,
 	}
 	s.queue.push(p)
+	s.expires(m.Expires)
 	s.charge(p, size)
 }
 
@@ -318,17 +324,16 @@ func (b *Broker) loadRetained(tx *sqlite.Tx) error {
 func (b *Broker) remember(s *session) {
 	s.mu.Lock()
 	thing, expiry := s.thing, int64(s.expiry)
-	news := expiry > 0 && s.stored != expiry
-	if news {
-		s.stored = expiry
-	}
-	s.mu.Unlock()
-	if !news {
+	if s.ended || expiry == 0 || s.stored == expiry {
+		s.mu.Unlock()
 		return
 	}
-	b.store.wait(thing, func(tx *sqlite.Tx) error {
+	s.stored = expiry
+	written := b.store.begin(thing, func(tx *sqlite.Tx) error {
 		return tx.Exec("INSERT INTO sessions (thing, expiry) VALUES (?, ?) ON CONFLICT (thing) DO UPDATE SET expiry = excluded.expiry", thing, expiry)
 	})
+	s.mu.Unlock()
+	<-written
 }
 
 // forgetSession takes all of a session off the disk. The caller holds s.mu.
@@ -353,12 +358,11 @@ func (b *Broker) forgetSession(s *session) {
 // returns when they are on disk: SUBACK is a promise.
 func (b *Broker) rememberSubscriptions(s *session, added, removed []*subscription) {
 	s.mu.Lock()
-	kept := s.stored != 0 && !s.ended
-	s.mu.Unlock()
-	if !kept || len(added)+len(removed) == 0 {
+	if s.stored == 0 || s.ended || len(added)+len(removed) == 0 {
+		s.mu.Unlock()
 		return
 	}
-	b.store.wait(s.thing, func(tx *sqlite.Tx) error {
+	written := b.store.begin(s.thing, func(tx *sqlite.Tx) error {
 		for _, sub := range added {
 			err := tx.Exec("INSERT INTO subscriptions (thing, filter, qos, id, no_local, as_published) VALUES (?, ?, ?, ?, ?, ?)"+
 				" ON CONFLICT (thing, filter) DO UPDATE SET qos = excluded.qos, id = excluded.id, no_local = excluded.no_local, as_published = excluded.as_published",
@@ -369,4 +373,6 @@ func (b *Broker) rememberSubscriptions(s *session, added, removed []*subscriptio
 		}
 		return forgetFilters(s.thing, removed...)(tx)
 	})
+	s.mu.Unlock()
+	<-written
 }

@@ -31,9 +31,10 @@ type session struct {
 	filters int                      // bytes that subs take; see subscription.cost
 	queue   queue                    // QoS 1 and 2, in order, not yet sent
 	window  window
-	bytes   int    // of both, as of sizeOf
-	booked  int    // for them in the bound of all sessions; see booking.go
-	next    uint64 // place of the next message
+	bytes   int       // of both, as of sizeOf
+	booked  int       // for them in the bound of all sessions; see booking.go
+	next    uint64    // place of the next message
+	soonest time.Time // no message of the queue expires before, as far as is known; zero: none does
 	// received are the QoS 2 messages that the client has sent and not released, by id
 	// [MQTT-4.3.3-10]; owed are those that it was sent, and for which a former process has
 	// its PUBREC: the n of each, by id. See exactly.go.
@@ -138,12 +139,16 @@ func (q *queue) pop() *pending {
 
 // filter keeps the messages that keep returns true for.
 func (q *queue) filter(keep func(*pending) bool) {
-	old := q.items[q.head:]
-	q.items, q.head = nil, 0
-	for _, p := range old {
+	kept := q.items[:0]
+	for _, p := range q.items[q.head:] {
 		if keep(p) {
-			q.push(p)
+			kept = append(kept, p)
 		}
+	}
+	clear(q.items[len(kept):])
+	q.items, q.head = kept, 0
+	if len(kept) == 0 && cap(kept) > 1024 {
+		q.items = nil
 	}
 }
 
@@ -157,7 +162,15 @@ type window struct {
 	again      uint64     // that of the first that this connection has not got yet
 }
 
-func (w *window) len() int { return int(w.tail - w.head) }
+// unanswered are the messages of which the client has not said that it has them.
+func (w *window) unanswered() (n int) {
+	w.each(func(_ uint16, p *pending) {
+		if p.state == sent {
+			n++
+		}
+	})
+	return n
+}
 
 // anywhere is how far the places of a session leap at a start: a client that has lost the
 // end of a connection may still answer for an id that nobody has on disk, so the same ids

@@ -242,16 +242,14 @@ func (st *store) gather(all bool) (ops []op, next time.Duration) {
 	return ops, next
 }
 
-// wait has a change of a session written and waits until it is on disk, or the disk
-// has failed.
-func (st *store) wait(thing string, run func(tx *sqlite.Tx) error) {
-	if st == nil {
-		return
-	}
+// begin has a change of a session written. The channel that it returns is closed when it is
+// on disk, or the disk has failed: nobody may wait for that with a lock held. The caller
+// holds s.mu, so that the change does not come after the end of its session.
+func (st *store) begin(thing string, run func(tx *sqlite.Tx) error) <-chan struct{} {
 	written := make(chan struct{})
 	at(pointRemembered)
 	st.do(op{session: thing, run: run, done: func() { close(written) }})
-	<-written
+	return written
 }
 
 // hold makes a session's message durable, when the session is. What comes with QoS 2 is

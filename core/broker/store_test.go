@@ -19,6 +19,7 @@ type disk struct {
 	stop func()
 	// maxBytes is the room on it; 0: more than enough.
 	maxBytes int64
+	db       *sqlite.DB // while it is open
 }
 
 // open runs the database and returns what puts a broker on it.
@@ -37,7 +38,26 @@ func (d *disk) open() func(*broker.Options) {
 			d.t.Error(err)
 		}
 	}
+	d.db = db
 	return func(o *broker.Options) { o.DB = db }
+}
+
+// rows counts those of a table.
+func (d *disk) rows(table string) (n int64) {
+	d.t.Helper()
+	err := d.db.View(context.Background(), func(tx *sqlite.Tx) error {
+		rows, err := tx.Query("SELECT count(*) FROM " + table)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		rows.Next()
+		return rows.Scan(&n)
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return n
 }
 
 func newDisk(t *testing.T) *disk {

@@ -18,19 +18,7 @@ func (k *checker) listeners() {
 	if k.c.Admin.Listen != "" {
 		k.address(path{"admin", "listen"}, k.c.Admin.Listen, "127.0.0.1:8080", users)
 	}
-	seen := map[string]bool{}
-	for i, h := range k.c.Discovery.Hosts {
-		p := path{"discovery", "hosts", i}
-		switch _, _, err := net.SplitHostPort(h); {
-		case err == nil && !isHost(h):
-			k.check(p, fmt.Sprintf("%q has a port", clip(h)), "write the address or name alone; the port is the broker's")
-		case !isHost(h):
-			k.check(p, fmt.Sprintf("%q is neither an address nor a host name", clip(h)), "")
-		case seen[h]:
-			k.check(p, fmt.Sprintf("%q is in the list already", clip(h)), "take one out")
-		}
-		seen[h] = true
-	}
+	k.hosts()
 }
 
 // addresses checks a list of addresses to listen on.

@@ -8,8 +8,9 @@ type Config struct {
 	Listen []string `yaml:"listen"`
 
 	// Hosts are the addresses or names that discovery answers with, in this
-	// order. Empty, the answer is the one address on which the request came in,
-	// which the asking device has just proved to be able to reach.
+	// order, each in the one form that configs writes it in. Empty, the answer is
+	// the one address on which the request came in, which the asking device has
+	// just proved to be able to reach.
 	Hosts []string `yaml:"hosts"`
 
 	// Announce says whether the gateway makes itself known by DNS-SD on the

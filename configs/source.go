@@ -144,17 +144,23 @@ func (s *source) apply() (data []byte, ok bool) {
 	return append(data, s.data[at:]...), true
 }
 
-// span is a stretch of the text.
-type span struct{ start, end int }
+// flowItem is an entry of a flow collection: data[start:end].
+type flowItem struct {
+	start, end int
+	comma      int // offset of the one behind it; -1: there is none
+}
+
+// next is the offset behind the entry and its comma.
+func (i flowItem) next() int { return max(i.end, i.comma+1) }
 
 // flowItems returns the entries of the flow collection whose bracket stands at
 // open, without the blanks and comments around them, and the offset of the
 // closing bracket. It knows just enough of YAML for text that has been parsed.
-func (s *source) flowItems(open int) (items []span, closing int, ok bool) {
+func (s *source) flowItems(open int) (items []flowItem, closing int, ok bool) {
 	if open >= len(s.data) || s.data[open] != '[' && s.data[open] != '{' {
 		return nil, 0, false
 	}
-	item, depth := span{-1, -1}, 0
+	item, depth := flowItem{-1, -1, -1}, 0
 	fresh := true // a quote here opens a quoted scalar
 	for i := open + 1; i < len(s.data); {
 		c, end := s.data[i], i+1
@@ -168,12 +174,16 @@ func (s *source) flowItems(open int) (items []span, closing int, ok bool) {
 		case fresh && (c == '"' || c == '\''):
 			end = s.quoteEnd(i)
 		case depth == 0 && (c == ',' || c == ']' || c == '}'):
+			if c == ',' {
+				item.comma = i
+			}
 			if item.start >= 0 {
-				items, item = append(items, item), span{-1, -1}
+				items = append(items, item)
 			}
 			if c != ',' {
 				return items, i, true
 			}
+			item = flowItem{-1, -1, -1}
 			fresh, i = true, end
 			continue
 		case c == '[' || c == '{':

@@ -15,7 +15,7 @@ import (
 // as with AddDevice; the errors are Faults and ErrByHand.
 func AddRow(data []byte, row string) (text []byte, line int, err error) {
 	row = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(row), "- "))
-	keys, err := rowKeys(row)
+	node, err := rowNode(row)
 	if err != nil {
 		return nil, 0, fmt.Errorf("add the row %s: %w", row, err)
 	}
@@ -23,7 +23,11 @@ func AddRow(data []byte, row string) (text []byte, line int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	s := newSource(data)
+	s := newSource(data, r.root)
+	if s.json {
+		quoteJSON(node)
+	}
+	keys := rowKeys(node)
 	inLine := func(lead string, keys []string, _ string) string { return lead + flowEntry(keys) }
 	if !s.addEntry(r.root, "subscriptions", keys, inLine) {
 		return nil, 0, fmt.Errorf("add the row %s: %w", row, ErrByHand)
@@ -42,18 +46,23 @@ func AddRow(data []byte, row string) (text []byte, line int, err error) {
 	return text, added.Line, err
 }
 
-// rowKeys are the keys of a row with their values.
-func rowKeys(row string) ([]string, error) {
+// rowNode reads the text of a row.
+func rowNode(row string) (*yaml.Node, error) {
 	var doc yaml.Node
 	text := yaml.NewDecoder(strings.NewReader(row))
 	err := text.Decode(&doc)
 	if err != nil || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode || text.Decode(new(yaml.Node)) != io.EOF {
 		return nil, errors.Join(errors.New("this is not one row"), err)
 	}
+	return doc.Content[0], nil
+}
+
+// rowKeys are the keys of a row with their values.
+func rowKeys(row *yaml.Node) []string {
 	var keys []string
-	pairs := doc.Content[0].Content
+	pairs := row.Content
 	for i := 0; i+1 < len(pairs); i += 2 {
 		keys = append(keys, flow(pairs[i])+": "+flow(pairs[i+1]))
 	}
-	return keys, nil
+	return keys
 }

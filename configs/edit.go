@@ -35,7 +35,7 @@ type DeviceEdit struct {
 // AddDevice returns the group file data with an entry more in `devices`. Every
 // other byte stays: comments, order, style and line ends.
 func AddDevice(data []byte, d DeviceEdit) ([]byte, error) {
-	added, keys, err := d.entry()
+	added, err := d.device()
 	if err != nil {
 		return nil, fmt.Errorf("add %q: %w", d.Thing, err)
 	}
@@ -46,42 +46,51 @@ func AddDevice(data []byte, d DeviceEdit) ([]byte, error) {
 	if i := findDevice(c, d.Thing); i >= 0 {
 		return nil, fmt.Errorf("add %q: %w, in line %d", d.Thing, ErrDeviceExists, c.Devices[i].Line)
 	}
-	s := newSource(data)
-	if !s.addEntry(r.root, "devices", keys, blockEntry) {
+	s := newSource(data, r.root)
+	if !s.addEntry(r.root, "devices", s.deviceKeys(&added), blockEntry) {
 		return nil, fmt.Errorf("add %q: %w", d.Thing, ErrByHand)
 	}
 	c.Devices = append(c.Devices, added)
 	return s.finish("add", d.Thing, c)
 }
 
-// entry returns the device, and its keys as the file has them.
-func (d DeviceEdit) entry() (dev Device, keys []string, err error) {
+// device returns the device as a file with the entry has it.
+func (d DeviceEdit) device() (dev Device, err error) {
 	if err := message.CheckThing(d.Thing); err != nil {
-		return dev, nil, err
+		return dev, err
 	}
 	dev.SetDefaults()
 	dev.Thing = d.Thing
-	keys = []string{"thing: " + quoteScalar(d.Thing)}
-	var labels []string
 	for _, l := range d.Labels {
 		if err := checkLabel(l); err != nil {
-			return dev, nil, err
+			return dev, err
 		}
 		dev.Labels = append(dev.Labels, l)
-		labels = append(labels, quoteScalar(l))
-	}
-	if len(labels) > 0 {
-		keys = append(keys, "labels: ["+strings.Join(labels, ", ")+"]")
 	}
 	if d.Certificate != "" {
 		digits, problem := fingerprintDigits(d.Certificate)
 		if problem != "" {
-			return dev, nil, errors.New(problem)
+			return dev, errors.New(problem)
 		}
 		dev.Certificate = fingerprintPrefix + digits
-		keys = append(keys, "certificate: "+dev.Certificate)
 	}
-	return dev, keys, nil
+	return dev, nil
+}
+
+// deviceKeys are the keys of a device with their values.
+func (s *source) deviceKeys(d *Device) []string {
+	keys := []string{s.word("thing") + ": " + s.quote(d.Thing)}
+	if len(d.Labels) > 0 {
+		var labels []string
+		for _, l := range d.Labels {
+			labels = append(labels, s.quote(l))
+		}
+		keys = append(keys, s.word("labels")+": ["+strings.Join(labels, ", ")+"]")
+	}
+	if d.Certificate != "" {
+		keys = append(keys, s.word("certificate")+": "+s.word(d.Certificate))
+	}
+	return keys
 }
 
 // addEntry writes the entry at the end of a list of the file, making the list where
@@ -93,7 +102,7 @@ func (s *source) addEntry(root *yaml.Node, section string, keys []string, first 
 	switch {
 	case key == nil && inFlow:
 		at := s.offset(root) + 1
-		s.replace(at, at, section+": ["+flowEntry(keys)+"], ")
+		s.replace(at, at, s.word(section)+": ["+flowEntry(keys)+"], ")
 		return true
 	case key == nil:
 		margin := strings.Repeat(" ", root.Column-1)

@@ -69,7 +69,7 @@ func TestAddDevice(t *testing.T) {
 func TestAddDeviceRootStyles(t *testing.T) {
 	for before, want := range map[string]string{
 		"{version: 1, group: g, core: c}":                                      "{devices: [{thing: New}], version: 1, group: g, core: c}",
-		"{\"version\": 1, \"group\": \"g\", \"core\": \"c\", \"devices\": []}": "{\"version\": 1, \"group\": \"g\", \"core\": \"c\", \"devices\": [{thing: New}]}",
+		"{\"version\": 1, \"group\": \"g\", \"core\": \"c\", \"devices\": []}": "{\"version\": 1, \"group\": \"g\", \"core\": \"c\", \"devices\": [{\"thing\": \"New\"}]}",
 		"  version: 1\n  group: g\n  core: c\n":                                "  version: 1\n  group: g\n  core: c\n\n  devices:\n    - thing: New\n",
 		"\uFEFFversion: 1\ngroup: g\ncore: c\ndevices: []\n":                   "\uFEFFversion: 1\ngroup: g\ncore: c\ndevices:\n  - thing: New\n",
 		"# a\u2028# line separators count\n" + editHead + "devices: []\n":      "# a\u2028# line separators count\n" + editHead + "devices:\n  - thing: New\n",

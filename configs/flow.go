@@ -2,10 +2,12 @@ package configs
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+	"unicode"
 
 	"gopkg.in/yaml.v3"
 )
@@ -57,9 +59,9 @@ func scalarText(n *yaml.Node) string {
 	case n.Style&yaml.SingleQuotedStyle != 0 && !strings.Contains(n.Value, "\n"):
 		return "'" + strings.ReplaceAll(n.Value, "'", "''") + "'"
 	case n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0:
-		return strconv.Quote(n.Value)
+		return quoted(n.Value)
 	case strings.ContainsAny(n.Value, "\n,[]{}"): // plain in a block, but not in a flow
-		return strconv.Quote(n.Value)
+		return quoted(n.Value)
 	}
 	return n.Value
 }
@@ -75,5 +77,45 @@ func quoteScalar(s string) string {
 	if plainWord.MatchString(s) && !slices.Contains(yamlWords, strings.ToLower(s)) {
 		return s
 	}
-	return strconv.Quote(s)
+	return quoted(s)
+}
+
+// quoted writes s in quotes as JSON has it, which YAML reads, too.
+func quoted(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r < 0x10000 && !unicode.IsPrint(r): // beyond, JSON has only pairs, which YAML does not know
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// isJSON tells whether a file is meant to be JSON: YAML in braces has no quotes
+// around its keys as a rule.
+func isJSON(root *yaml.Node) bool {
+	return root.Style&yaml.FlowStyle != 0 && len(root.Content) > 0 && root.Content[0].Style&yaml.DoubleQuotedStyle != 0
+}
+
+// quoteJSON gives the keys and the texts of n the quotes without which they are no JSON.
+func quoteJSON(n *yaml.Node) {
+	for i, c := range n.Content {
+		isKey := n.Kind == yaml.MappingNode && i%2 == 0
+		if c.Kind == yaml.ScalarNode && (isKey || c.Style != 0 || !json.Valid([]byte(c.Value))) {
+			c.Style = yaml.DoubleQuotedStyle
+		}
+		quoteJSON(c)
+	}
 }

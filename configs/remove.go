@@ -70,7 +70,7 @@ func RemoveDevice(data []byte, thing string, withRows bool) ([]byte, []RowRef, e
 	case len(rows)+len(pins) > 0 && !withRows:
 		return nil, nil, &InUse{thing, append(rows, pins...)}
 	}
-	s := newSource(data)
+	s := newSource(data, r.root)
 	_, list := entryOf(r.root, "devices")
 	ok := s.cutItems(list, func(i int) bool { return i == at })
 	if _, table := entryOf(r.root, "subscriptions"); len(rows) > 0 {

@@ -15,6 +15,7 @@ type source struct {
 	data  []byte
 	lines []int // offset of each line's first byte
 	eol   string
+	json  bool // the file is JSON, and has to stay it
 	edits []edit
 }
 
@@ -24,8 +25,8 @@ type edit struct {
 	text       string
 }
 
-func newSource(data []byte) *source {
-	s := &source{data: data, lines: []int{0}, eol: "\n"}
+func newSource(data []byte, root *yaml.Node) *source {
+	s := &source{data: data, lines: []int{0}, eol: "\n", json: isJSON(root)}
 	if i := bytes.IndexByte(data, '\n'); i > 0 && data[i-1] == '\r' {
 		s.eol = "\r\n"
 	}
@@ -44,6 +45,22 @@ func newSource(data []byte) *source {
 		s.lines = append(s.lines, i)
 	}
 	return s
+}
+
+// word writes for the file what needs quotes in JSON only, such as a key.
+func (s *source) word(word string) string {
+	if s.json {
+		return quoted(word)
+	}
+	return word
+}
+
+// quote writes any text for the file.
+func (s *source) quote(text string) string {
+	if s.json {
+		return quoted(text)
+	}
+	return quoteScalar(text)
 }
 
 // offset returns where a node begins, after its anchor and its tag.

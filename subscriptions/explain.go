@@ -40,8 +40,9 @@ type ExplainedRow struct {
 	To []string `json:"to"`
 }
 
-// Explain answers a query by the Lookup that routes messages.
-func (t *Table) Explain(q Query) Explanation {
+// Explain answers a query by the Lookup that routes messages. The names are those
+// that rows of this group may hold.
+func (t *Table) Explain(q Query, names Names) Explanation {
 	x := Explanation{From: q.From.String(), Topic: q.Topic, Rows: []ExplainedRow{}, Receivers: []string{}}
 	if err := message.CheckTopic(q.Topic); err != nil {
 		x.Reason = err.Error() + "; explain asks about one topic that a message is published to"
@@ -51,7 +52,11 @@ func (t *Table) Explain(q Query) Explanation {
 	if m != nil {
 		m.explain(q, &x)
 	}
-	if x.Allowed = len(x.Rows) > 0; !x.Allowed {
+	x.Allowed = len(x.Rows) > 0
+	if x.Allowed {
+		return x
+	}
+	if x.Reason = names.stranger(q); x.Reason == "" {
 		x.Reason, x.Suggest = t.refusal(q, m)
 	}
 	return x

@@ -46,7 +46,7 @@ func TestExplainAllowed(t *testing.T) {
 		{"strip", "$aws/things/strip/shadow/name/n/update", "", "0>shadow", "shadow"},
 	} {
 		t.Run(c.from+" "+c.topic+" "+c.to, func(t *testing.T) {
-			x := table.Explain(query(t, c.from, c.topic, c.to))
+			x := table.Explain(query(t, c.from, c.topic, c.to), homeNames)
 			var rows []string
 			for _, r := range x.Rows {
 				rows = append(rows, fmt.Sprintf("%d>%s", r.Line, strings.Join(r.To, "+")))
@@ -86,6 +86,10 @@ func TestExplainRefused(t *testing.T) {
 		// Strangers.
 		{"swich", "x", "lamp", "swich is no device of this group; did you mean switch?", ""},
 		{"switch", "x", "zzzzzz", "zzzzzz is no device of this group", ""},
+		{"function:agregate", "x", "", "function:agregate is no function of this group; did you mean function:aggregate?", ""},
+		{"gpio:zzzz", "x", "lamp", "gpio:zzzz is no pin of this group", ""},
+		{"switch", "light/on", "function:zzzz", "function:zzzz is no function of this group", ""},
+		{"switch", "x", "gpio:bel", "gpio:bel is no pin of this group; did you mean gpio:bell?", ""},
 		{"core", "x", "", "core is the gateway itself, not a device", ""},
 		// What is no topic.
 		{"switch", "light/+", "", "a topic to publish to holds a wildcard; explain asks about one topic that a message is published to", ""},
@@ -110,7 +114,7 @@ func TestExplainRefused(t *testing.T) {
 			"- {from: lamp, topic: $aws/things/other/shadow/get, to: cloud}"},
 	} {
 		t.Run(c.from+" "+c.topic+" "+c.to, func(t *testing.T) {
-			x := table.Explain(query(t, c.from, c.topic, c.to))
+			x := table.Explain(query(t, c.from, c.topic, c.to), homeNames)
 			if x.Allowed || len(x.Rows) > 0 || len(x.Receivers) > 0 {
 				t.Fatalf("it is allowed: %+v", x)
 			}
@@ -132,7 +136,7 @@ func TestExplainJSON(t *testing.T) {
 		{"b", `{"from":"switch","topic":"b","allowed":false,"rows":[],"receivers":[],` +
 			`"reason":"line 1 lets switch publish, but on a, not on this topic","suggest":"- {from: switch, topic: b, to: RECEIVER}"}`},
 	} {
-		got, err := json.Marshal(table.Explain(query(t, "switch", c.topic, "")))
+		got, err := json.Marshal(table.Explain(query(t, "switch", c.topic, ""), homeNames))
 		if err != nil || string(got) != c.want {
 			t.Errorf("%v\n%s\nwant\n%s", err, got, c.want)
 		}
@@ -151,7 +155,7 @@ func TestSuggestedRowAllows(t *testing.T) {
 		for range 10 {
 			from, topic := w.probe()
 			q := Query{From: from, Topic: topic, To: pick(w, w.ends), HasTo: true}
-			x := table.Explain(q)
+			x := table.Explain(q, worldNames)
 			if want := w.allows(from, topic, q.To) >= 0; x.Allowed != want {
 				t.Fatalf("%+v: allowed is %v\n%+v", q, x.Allowed, w.rows)
 			}
@@ -163,15 +167,14 @@ func TestSuggestedRowAllows(t *testing.T) {
 			}
 			pasted++
 			more := parseRows(t, x.Suggest)
-			names := Names{Functions: []string{"a"}, Pins: []string{"led"}}
-			for _, f := range Check(more, w.site, names) {
+			for _, f := range Check(more, w.site, worldNames) {
 				t.Fatalf("%s: %s", x.Suggest, faultText(f))
 			}
 			wider, err := Compile(append(slices.Clip(w.rows), more...), w.site)
 			if err != nil {
 				t.Fatalf("%s: %v", x.Suggest, err)
 			}
-			if !wider.Explain(q).Allowed {
+			if !wider.Explain(q, worldNames).Allowed {
 				t.Fatalf("%s does not allow %+v", x.Suggest, q)
 			}
 		}
@@ -186,7 +189,7 @@ func TestSuggestedTextIsYAML(t *testing.T) {
 	table := compile(t, `- {from: switch, topic: a, to: lamp}`)
 	for _, topic := range []string{"yes", "null", "~", "1", "1e3", "0x1", ".5", "a: b", "a,b", "[a]", "{a}", "'a'", `"a"`, `a\b`, "&a", "*a",
 		"!a", "%a", "@a", "`a", "- a", "?a", ":a", "a:", "|", ">", "a\tb", "ü/é", "a\u0085b", "a\u2028b", "\ufeffa", "=", "<<", "2001-01-01", "a:b", "on", "NO", "//", "😀"} {
-		x := table.Explain(Query{From: message.DeviceEndpoint("switch"), Topic: topic, To: message.DeviceEndpoint("lamp"), HasTo: true})
+		x := table.Explain(Query{From: message.DeviceEndpoint("switch"), Topic: topic, To: message.DeviceEndpoint("lamp"), HasTo: true}, homeNames)
 		if rows := parseRows(t, x.Suggest); len(rows) != 1 || rows[0].Topic != topic {
 			t.Errorf("topic %q is suggested as %s, read as %+v", topic, x.Suggest, rows)
 		}

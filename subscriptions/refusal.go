@@ -2,6 +2,7 @@ package subscriptions
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"greengate/core/message"
@@ -32,7 +33,7 @@ func (t *Table) refusal(q Query, m *Match) (reason, suggest string) {
 // stranger says why e cannot be an end of any row; empty when it can.
 func (t *Table) stranger(e message.Endpoint) string {
 	if e.Kind != message.Device {
-		return "" // functions and pins are known to the rows only
+		return "" // see Names.stranger: the table knows of functions and pins by its rows only
 	}
 	if _, ok := t.device(e.Name); ok {
 		return ""
@@ -44,10 +45,28 @@ func (t *Table) stranger(e message.Endpoint) string {
 	for i, d := range t.devices {
 		names[i] = d.name
 	}
-	if n := nearest(e.Name, names); n != "" {
-		return fmt.Sprintf("%s is no device of this group; did you mean %s?", e, n)
+	return noneOf(e, names)
+}
+
+// stranger says that an end of q is a function or a pin that the group does not have;
+// empty when none is.
+func (n Names) stranger(q Query) string {
+	lists := map[message.Kind][]string{message.Function: n.Functions, message.GPIO: n.Pins}
+	for _, e := range []message.Endpoint{q.From, q.To} {
+		if list, named := lists[e.Kind]; named && !slices.Contains(list, e.Name) {
+			return noneOf(e, list)
+		}
 	}
-	return fmt.Sprintf("%s is no device of this group", e)
+	return ""
+}
+
+// noneOf says that e is none of its kind, whose names are given.
+func noneOf(e message.Endpoint, names []string) string {
+	text := fmt.Sprintf("%s is no %s of this group", e, kindWord(e.Kind))
+	if n := nearest(e.Name, names); n != "" {
+		text += fmt.Sprintf("; did you mean %s?", message.Endpoint{Kind: e.Kind, Name: n})
+	}
+	return text
 }
 
 // shadowRefusal explains what is particular to shadow topics; empty when that

@@ -23,6 +23,9 @@ var (
 	holes  = []string{"${from}", "${to}", "x-${from}", "${from}-${to}", "${to}${to}", "${to}-b", "${to}-${from}-${to}", "$${to}"}
 )
 
+// worldNames are the functions and pins of every world; what else w.ends has is a stranger.
+var worldNames = Names{Functions: []string{"a"}, Pins: []string{"led"}}
+
 func newWorld(seed uint64) *world {
 	w := &world{Rand: rand.New(rand.NewPCG(seed, 7))}
 	w.site.Core = "core"
@@ -37,11 +40,10 @@ func newWorld(seed uint64) *world {
 		w.ends = append(w.ends, message.DeviceEndpoint(t))
 	}
 	w.ends = append(w.ends, message.DeviceEndpoint("stranger"), message.Endpoint{Kind: message.Cloud}, message.Endpoint{Kind: message.Shadow},
-		message.Endpoint{Kind: message.Function, Name: "a"}, message.Endpoint{Kind: message.GPIO, Name: "led"})
-	names := Names{Functions: []string{"a"}, Pins: []string{"led"}}
+		message.Endpoint{Kind: message.Function, Name: "a"}, message.Endpoint{Kind: message.GPIO, Name: "led"}, message.Endpoint{Kind: message.Function, Name: "gone"})
 	for range w.IntN(20) {
 		r := w.row()
-		if !slices.ContainsFunc(Check([]Row{r}, w.site, names), func(f Fault) bool { return !f.Warning }) {
+		if !slices.ContainsFunc(Check([]Row{r}, w.site, worldNames), func(f Fault) bool { return !f.Warning }) {
 			r.Line = len(w.rows) + 1
 			w.rows = append(w.rows, r)
 		}

@@ -53,7 +53,8 @@ func (g *gateway) answerReload(w http.ResponseWriter, r *http.Request) {
 
 func (g *gateway) answerExplain(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	e, err := explain(g.current().table, g.begun.Cloud != nil, q.Get("from"), q.Get("topic"), q.Get("to"))
+	now := g.current()
+	e, err := explain(now.table, now.config.Names(), g.begun.Cloud != nil, q.Get("from"), q.Get("topic"), q.Get("to"))
 	if err != nil {
 		admin.Refuse(w, http.StatusBadRequest, err)
 		return

@@ -137,7 +137,7 @@ func TestAllowRefuses(t *testing.T) {
 		{`{"from":"nobody","topic":"door","to":"display","row":"x"}`, 422, "no device of this group"},
 		{`{"from":"intruder","topic":"door/#","to":"display","row":"x"}`, 422, "--topic"},
 		{`{"from":"sensor","topic":"room/1","to":"display","row":"x"}`, 409, "allowed already"},
-		{`{"from":"intruder","topic":"door","to":"gpio:none","row":"- {from: intruder, topic: door, to: gpio:none}"}`, 422, "would be wrong"},
+		{`{"from":"intruder","topic":"door","to":"gpio:none","row":"- {from: intruder, topic: door, to: gpio:none}"}`, 422, "no pin of this group"},
 	} {
 		if code, text := p.post("/api/allow", c.body); code != c.code || !strings.Contains(text, c.says) {
 			t.Errorf("%.90s: %d %s", c.body, code, text)

@@ -80,17 +80,17 @@ func (a *app) explainFile(from, topic, to string) (*subscriptions.Explanation, e
 	if err != nil {
 		return nil, err
 	}
-	return explain(table, c.Cloud != nil, from, topic, to)
+	return explain(table, c.Names(), c.Cloud != nil, from, topic, to)
 }
 
 // explain answers one question out of a table: the same code for the daemon
 // and for the command line. Without a cloud a row may lead there all the same.
-func explain(table *subscriptions.Table, cloud bool, from, topic, to string) (*subscriptions.Explanation, error) {
+func explain(table *subscriptions.Table, names subscriptions.Names, cloud bool, from, topic, to string) (*subscriptions.Explanation, error) {
 	q, err := parseQuery(from, topic, to)
 	if err != nil {
 		return nil, err
 	}
-	e := table.Explain(q)
+	e := table.Explain(q, names)
 	if !cloud {
 		there := message.Endpoint{Kind: message.Cloud}.String()
 		if n := len(e.Receivers); n > 0 {

@@ -66,7 +66,8 @@ func (g *gateway) answerAllow(w http.ResponseWriter, r *http.Request) {
 // allow changes the file and puts it in force, or leaves it as it was. It does so to the
 // end, also when the one who asked has gone.
 func (g *gateway) allow(ask allowRequest, by string) (*allowed, error) {
-	e, err := explain(g.current().table, g.begun.Cloud != nil, ask.From, ask.Topic, ask.To)
+	now := g.current()
+	e, err := explain(now.table, now.config.Names(), g.begun.Cloud != nil, ask.From, ask.Topic, ask.To)
 	switch {
 	case err != nil:
 		return nil, err
@@ -121,7 +122,7 @@ func wouldAllow(file string, text []byte, ask allowRequest) error {
 	if err != nil {
 		return fmt.Errorf("compile subscriptions: %w", err)
 	}
-	e, err := explain(table, c.Cloud != nil, ask.From, ask.Topic, ask.To)
+	e, err := explain(table, c.Names(), c.Cloud != nil, ask.From, ask.Topic, ask.To)
 	if err != nil {
 		return err
 	}

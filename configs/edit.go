@@ -166,9 +166,19 @@ func (s *source) result(verb, thing string) ([]byte, *Config, error) {
 	case err == nil:
 		return out, got, nil
 	case errors.As(err, &faults) && !strings.HasPrefix(faults[0].Problem, "this is no YAML"):
-		return nil, nil, fmt.Errorf("%s %q: the file would be wrong: %w", verb, thing, err)
+		return nil, nil, fmt.Errorf("%s %q: %w", verb, thing, withoutPlaces(faults))
 	}
 	return nil, nil, fmt.Errorf("%s %q: %w", verb, thing, ErrByHand)
+}
+
+// withoutPlaces takes out where the faults are: in a file that nobody has. The file was
+// good before, so they are about what was to be added.
+func withoutPlaces(faults Faults) Faults {
+	faults = slices.Clone(faults)
+	for i := range faults {
+		faults[i].Line, faults[i].Column, faults[i].Path = 0, 0, ""
+	}
+	return faults
 }
 
 // essence is the configuration without the places and the texts of the file.

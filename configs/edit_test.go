@@ -8,6 +8,8 @@ import (
 
 const editHead = "version: 1\ngroup: g\ncore: c\n"
 
+const aFingerprint = "0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"
+
 // addCases: what `devices` looks like before and after AddDevice of New.
 var addCases = []struct{ name, before, after string }{
 	{"no key", "", "\ndevices:\n  - thing: New\n"},
@@ -102,6 +104,23 @@ func TestAddDeviceKeys(t *testing.T) {
 	}
 	if _, err := AddDevice([]byte("version: 1\n"), DeviceEdit{Thing: "B"}); !errors.As(err, new(Faults)) {
 		t.Errorf("a wrong file: %v", err)
+	}
+}
+
+// What is wrong with a new entry is told without a line: the user's file does not have it.
+func TestAddDeviceTellsWhatIsWrong(t *testing.T) {
+	const file = editHead + "devices: [{thing: A, certificate: \"sha256:" + aFingerprint + "\"}]\n"
+	for _, c := range []struct {
+		d    DeviceEdit
+		want string
+	}{
+		{DeviceEdit{Thing: "c"}, `add "c": "c" is the core itself (the core is no device of its group)`},
+		{DeviceEdit{Thing: "B", Labels: []string{"x", "x"}}, `add "B": the label "x" is in the list already (take one out)`},
+		{DeviceEdit{Thing: "B", Certificate: "sha256:" + aFingerprint}, `add "B": the device "A" has this certificate already (one certificate is one thing)`},
+	} {
+		if got, err := AddDevice([]byte(file), c.d); err == nil || err.Error() != c.want {
+			t.Errorf("got %v\nwant %s\n%s", err, c.want, got)
+		}
 	}
 }
 

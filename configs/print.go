@@ -123,4 +123,10 @@ func (p printer) value(v reflect.Value, bytes bool) *yaml.Node {
 func plain(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Value: s} }
 
 // text is a scalar that stays text, whatever it looks like.
-func text(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }
+func text(s string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
+	if s == "<<" { // yaml.v3 writes it without quotes, and then it is a merge key
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	return n
+}

@@ -29,6 +29,19 @@ func TestPrintRoundTrip(t *testing.T) {
 	}
 }
 
+// An environment variable may have any name, also one that means something to YAML.
+func TestPrintQuotesOddNames(t *testing.T) {
+	c := mustParse(t, head+`functions: [{name: f, command: [x], environment: {"<<": a, "~": b, "on": c, "1": d, "a: b": e, "!x": "<<"}}]`)
+	var b strings.Builder
+	if err := c.Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Parse("", []byte(b.String()))
+	if err != nil || !reflect.DeepEqual(again.Functions[0].Environment, c.Functions[0].Environment) {
+		t.Errorf("%v in\n%s", err, b.String())
+	}
+}
+
 func TestPrintIsForPeople(t *testing.T) {
 	c := mustParse(t, head+"devices: [{thing: A}]\nsubscriptions: [{from: A, topic: t, to: [cloud], ttl: 7d}]\nfunctions: [{name: f, command: [x], memory: 64MiB}]\n")
 	var b strings.Builder

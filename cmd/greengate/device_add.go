@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +36,7 @@ at once. For a thing of the file that has no certificate yet, it issues one.`,
 func (a *app) addDevice(ctx context.Context, thing, out string, labels []string) (*issuedCredential, error) {
 	s, release, err := a.openSite(ctx)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, namedTooEarly(err, thing))
 	}
 	defer release()
 	done, err := s.admit(a.config, thing, out, labels)
@@ -43,6 +45,17 @@ func (a *app) addDevice(ctx context.Context, thing, out string, labels []string)
 	}
 	done.Daemon, err = a.takenUp(ctx, s.config)
 	return done, err
+}
+
+// namedTooEarly says how to go on when all that is wrong with a file is that its rows name the
+// thing; nil when there is more, or something else.
+func namedTooEarly(err error, thing string) error {
+	var faults configs.Faults
+	missing := fmt.Sprintf("no device is called %q", thing)
+	if !errors.As(err, &faults) || slices.ContainsFunc(faults, func(f configs.Fault) bool { return f.Problem != missing }) {
+		return nil
+	}
+	return badInput("write `- thing: %s` under devices; then `greengate device add %s` issues its certificate", thing, thing)
 }
 
 // admit issues the certificate and enters the thing in the file. What can fail

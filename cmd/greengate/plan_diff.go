@@ -52,7 +52,7 @@ func compare(now, next state) (*client.Plan, error) {
 		return nil, err
 	}
 	p.Keys = compareKeys(before, after)
-	p.Notes = nextStart(now.config, next.config)
+	p.Notes = append(nextStart(now.config, next.config), cloudNotes(now.config, next.config)...)
 	for _, w := range next.config.Warnings {
 		p.Notes = append(p.Notes, w.Error())
 	}

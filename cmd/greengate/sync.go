@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
+	"strconv"
+	"strings"
 
 	"greengate/configs"
 	"greengate/core/message"
@@ -13,11 +16,22 @@ import (
 // openSync makes the reconciler, which keeps the shadows here and in the cloud equal.
 func (u *uplink) openSync() (err error) {
 	u.sync, err = shadows.New(shadows.Options{
-		Shadows: u.g.shadows, DB: u.g.shadowDB.DB, Link: shadowLink{u.link},
+		Shadows: u.g.shadows, DB: u.g.shadowDB.DB, Link: shadowLink{u.link}, Cloud: cloudName(u.g.begun.Cloud),
 		Things: func() map[string]shadows.Direction { return syncedThings(u.g.current().config) },
 		Log:    u.g.log,
 	})
 	return err
+}
+
+// cloudName names the cloud of a section by what stays the same while the account and the
+// region do: the host of its endpoint. Which of AWS's two ports leads there says nothing;
+// another port is that of a stand-in, and there may be several of them on a host.
+func cloudName(c *cloud.Config) string {
+	host := strings.ToLower(strings.TrimSuffix(c.Endpoint, "."))
+	if c.Port == 8883 || c.Port == 443 {
+		return host
+	}
+	return net.JoinHostPort(host, strconv.Itoa(c.Port))
 }
 
 // syncedThings are the things whose shadows the cloud has too: the devices with

@@ -13,7 +13,8 @@
 // nothing else; queues only say where to look first. Beside it stand the
 // documents that are on their way to the cloud with an outcome that is not known
 // yet (row.sent), without which our own earlier write would look like somebody
-// else's when its answer was lost.
+// else's when its answer was lost. All of it is about one cloud, and is forgotten when
+// the link leads to another (adopt.go).
 //
 // # The rules
 //

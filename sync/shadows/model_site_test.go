@@ -43,6 +43,7 @@ type site struct {
 	blocks  bool // a fault that blocks what it meets until something changes
 	version int  // of MQTT; 0: 5
 	log     *slog.Logger
+	account string   // names the cloud
 	pardon  []string // rules whose breaches the test itself makes
 
 	folder string // of the database
@@ -116,10 +117,18 @@ func inSite(t *testing.T, o cloudtest.Options, things map[string]shadows.Directi
 // open makes the cloud and starts the first process; both end with the test.
 func (s *site) open(o cloudtest.Options) {
 	s.Helper()
+	s.folder = folder(s)
+	s.openCloud(o)
+	s.boot()
+	s.Cleanup(func() { s.gateway.stop() })
+}
+
+// openCloud makes the cloud to which the next process connects.
+func (s *site) openCloud(o cloudtest.Options) {
+	s.Helper()
 	s.pipe = cloudtest.NewPipe()
 	o.Listener, o.NoData, o.Forget = s.pipe, true, true
 	s.cloud = cloudtest.Start(s, o)
-	s.folder = folder(s)
 	var err error
 	if s.files, err = s.cloud.Files(s.folder, core); err != nil {
 		s.Fatal(err)
@@ -127,8 +136,6 @@ func (s *site) open(o cloudtest.Options) {
 	if s.virtual { // a policy for thousands of things costs the cloud more than they do
 		s.cloud.SetPolicy(core, s.policy())
 	}
-	s.boot()
-	s.Cleanup(func() { s.gateway.stop() })
 }
 
 // folder makes a folder for a test, in memory where the machine has that: how long
@@ -195,7 +202,7 @@ func (s *site) boot() {
 		s.Fatal(err)
 	}
 	g.rec, err = shadows.New(shadows.Options{
-		Shadows: g.local, DB: g.db, Link: &uplink{s, g}, Rate: s.pace, Now: s.now, Log: s.log,
+		Shadows: g.local, DB: g.db, Link: &uplink{s, g}, Rate: s.pace, Now: s.now, Log: s.log, Cloud: s.account,
 		Things: func() map[string]shadows.Direction { return maps.Clone(s.things) },
 	})
 	if err != nil {

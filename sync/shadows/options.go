@@ -78,6 +78,9 @@ type Options struct {
 	Shadows *localshadow.Service
 	DB      *sqlite.DB // that of Shadows
 	Link    Link
+	// Cloud names the cloud that Link leads to, so that what another one was known to have
+	// is not taken for what this one has lost. Empty: it is always the same.
+	Cloud string
 	// Things says whose shadows are synced. It is asked at each connection and
 	// at Refresh. The map is the reconciler's to keep.
 	Things func() map[string]Direction

@@ -94,6 +94,9 @@ func (r *Reconciler) Run(ctx context.Context) error {
 // begin finds what is dirty since an earlier run: the documents tell it. Local
 // deletions are noted while they still can be seen.
 func (r *Reconciler) begin(ctx context.Context) error {
+	if err := r.adopt(ctx); err != nil {
+		return err
+	}
 	if err := r.count(ctx); err != nil {
 		return err
 	}

@@ -24,6 +24,8 @@ type Document struct {
 	times string
 	// row is where it is stored, 0 when that is not known.
 	row int64
+	// floor is the version that one without a row goes on from, see mend.go.
+	floor int64
 	// mark is the shadow's newest entry in the journal.
 	mark mark
 }
@@ -172,7 +174,7 @@ func (w *work) load(d *Document) (err error) {
 
 func (w *work) update(old Document, payload string, now int64, lim *Limits) (Document, Answer, error) {
 	// A deleted shadow goes on where it was, as long as that is remembered.
-	d := Document{Version: old.Version + 1, Updated: now}
+	d := Document{Version: max(old.Version, old.floor) + 1, Updated: now}
 	before := old // what the answers show
 	if !old.Exists() {
 		before = Document{}

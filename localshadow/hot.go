@@ -42,7 +42,9 @@ func (h *hot) load(tx *sqlite.Tx, k Key) (Document, error) {
 	}
 	d, err := Load(tx, k.Thing, k.Name)
 	if err == nil && d.row == 0 {
-		d.mark, err = former(tx, k.Thing, k.Name)
+		if d.mark, err = former(tx, k.Thing, k.Name); err == nil {
+			d.floor, err = floor(tx)
+		}
 	}
 	if err != nil {
 		return Document{}, err

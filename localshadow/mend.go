@@ -24,7 +24,7 @@ const (
 // NewerColumn is for sqlite.Keep: of two rows of one shadow that with the higher
 // version is the newer. An entry of the journal is never changed but for a row of
 // updates that changed nothing.
-func NewerColumn() map[string]string { return map[string]string{"shadows": "version"} }
+func NewerColumn() map[string]string { return map[string]string{"shadows": "version", "floor": "version"} }
 
 // Mend is for what was read row by row out of a damaged database, see MendCopy. What the
 // cloud was known to have is forgotten: next to a document of an earlier moment it would
@@ -38,7 +38,8 @@ func Mend(tx *sqlite.Tx) error {
 
 // MendCopy is for a copy of the database that takes its place, such as a backup. Versions
 // never go back: the copy is older than what devices have seen, and they would take its
-// next versions for old ones. The journal tells of the leap, and so reaches back over it.
+// next versions for old ones. So do those of shadows that the copy does not have, should they
+// be made again. The journal tells of the leap, and so reaches back over it.
 //
 // What the cloud was known to have stays, since it is of the same moment as the documents:
 // whatever was changed or deleted in the cloud since then comes down, and nothing that has
@@ -57,6 +58,7 @@ func mend(tx *sqlite.Tx, why string) error {
 		args []any
 	}{
 		{`UPDATE shadows SET version = version + ?`, []any{leap}},
+		{`INSERT INTO floor (id, version) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET version = version + excluded.version`, []any{leap}},
 		{`INSERT INTO journal (thing, name, before, first, version, deleted, at, kind, source, detail, changes, conflicts, bytes, size)
 			SELECT thing, name, CASE deleted WHEN 1 THEN ?1 - version ELSE version - ?1 END, version, version, 0,
 				?2, 'gateway', '', ?3, '', '', ?4 + length(thing) + length(name), 0

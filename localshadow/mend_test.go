@@ -72,6 +72,13 @@ func (st *station) checkMended(leap int64, detail string) {
 			}
 		}
 	}
+	// A shadow that is new here may have been made after the copy.
+	if got := st.tell(updateTopic("c"), desired("k", 1)); !strings.Contains(got, fmt.Sprintf(`"version":%d,`, leap+1)) {
+		st.Errorf("a new one begins with %s, want %d", got, leap+1)
+	}
+	if s, err := st.At(ctx, "c", "", leap+1); err != nil || s.Desired != `{"k":1}` {
+		st.Errorf("it was %+v, %v", s, err)
+	}
 	all, err := st.History(ctx, "a", "", 0, 0)
 	if err != nil || len(all) != 4 || all[1].Source != (localshadow.Source{Kind: "gateway", Detail: detail}) || all[1].Version != leap+2 {
 		st.Errorf("history %+v, %v", all, err)

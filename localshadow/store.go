@@ -42,6 +42,8 @@ const (
 	sqlFind  = `SELECT entry, entries FROM former WHERE thing = ? AND name = ?`
 	sqlFound = `DELETE FROM former WHERE thing = ? AND name = ?`
 
+	sqlFloor = `SELECT coalesce(max(version), 0) FROM floor`
+
 	sqlNames = `SELECT name FROM shadows WHERE thing = ? AND name > ? AND deleted = 0 ORDER BY name LIMIT ?`
 
 	sqlKeys = `SELECT thing, name FROM shadows WHERE deleted = 0 AND (thing, name) > (?, ?) ORDER BY thing, name LIMIT ?`
@@ -169,6 +171,14 @@ func former(tx *sqlite.Tx, thing, name string) (m mark, err error) {
 		return mark{}, fmt.Errorf("find the former journal of a shadow: %w", err)
 	}
 	return m, nil
+}
+
+// floor is the version that shadows without a row go on from.
+func floor(tx *sqlite.Tx) (version int64, err error) {
+	if err = tx.QueryRow(sqlFloor).Scan(&version); err != nil {
+		return 0, fmt.Errorf("find the version of a new shadow: %w", err)
+	}
+	return version, nil
 }
 
 // saveMark writes that a shadow has a newer entry in its journal.

@@ -198,7 +198,7 @@ func pressed(p client.Pin, times int) string {
 	}
 	switch {
 	case p.Kind == "button" && p.Topic != "":
-		return fmt.Sprintf("%s was pressed and released%s, and has told so on %s", p.Name, often, p.Topic)
+		return fmt.Sprintf("%s was pressed and released%s, and publishes on %s", p.Name, often, p.Topic)
 	case p.Kind == "button":
 		return fmt.Sprintf("%s was pressed and released%s", p.Name, often)
 	case p.Kind == "counter":

@@ -20,8 +20,10 @@ type Options struct {
 	Publish func(topic string, payload []byte, from string)
 	// Report makes value the reported state of a top-level key of a thing's
 	// classic shadow; null takes the key out. It is called by one goroutine of Run,
-	// and may wait.
-	Report func(thing, key string, value json.RawMessage)
+	// and may wait until ctx is cancelled. What it has an error for is a fault of the
+	// pin and tried again (see Final); context.Canceled says that nobody takes reports
+	// any more.
+	Report func(ctx context.Context, thing, key string, value json.RawMessage) error
 	// Changed is told every time an output takes a level, in order, and whether it
 	// is on then. It is called while the output is locked: it must be quick and call
 	// nothing of the Bank.
@@ -41,6 +43,7 @@ type Bank struct {
 	sensors   []*sensor
 	byName    map[string]pin
 	bindings  map[string][]*binding // by thing
+	debtors   []debtor              // what reports to shadows
 	interlock interlocks
 
 	due  chan struct{} // wakes the goroutine that keeps contracts and mends
@@ -58,6 +61,8 @@ type Bank struct {
 type pin interface {
 	state(mode string) State
 	fault() (Fault, bool)
+	// unreported is a fault of a pin that works: its shadow does not take its state.
+	unreported() (Fault, bool)
 }
 
 // PinError says which pin of the group file cannot be had.
@@ -101,7 +106,7 @@ func New(o Options) *Bank {
 		o.Publish = func(string, []byte, string) {}
 	}
 	if o.Report == nil {
-		o.Report = func(string, string, json.RawMessage) {}
+		o.Report = func(context.Context, string, string, json.RawMessage) error { return nil }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -183,11 +183,12 @@ func TestSafe(t *testing.T) {
 					defer mu.Unlock()
 					told[name] = on
 				},
-				Report: func(_, _ string, value json.RawMessage) {
+				Report: func(_ context.Context, _, _ string, value json.RawMessage) error {
 					if string(value) == `"panic"` {
 						panic("at your command")
 					}
 					reported <- string(value)
+					return nil
 				},
 			})
 			wantLamps(t, w, "R")

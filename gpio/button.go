@@ -33,11 +33,11 @@ func newButton(b *Bank, c Button, path string) *button {
 func (k *button) isPressed(high bool) bool { return high != (k.pull == "up") }
 
 // begin reports the state. That a button is held down at start is no press.
-func (k *button) begin(level bool) { k.owe(boolean(k.isPressed(level))) }
+func (k *button) begin(level bool) { k.shadow.owe(boolean(k.isPressed(level))) }
 
 func (k *button) change(c change) {
 	pressed := k.isPressed(c.level)
-	k.owe(boolean(pressed))
+	k.shadow.owe(boolean(pressed))
 	if !pressed {
 		var held time.Duration
 		if !k.press.at.IsZero() {

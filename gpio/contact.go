@@ -2,7 +2,6 @@ package gpio
 
 import (
 	"context"
-	"encoding/json"
 	"sync"
 	"time"
 )
@@ -17,6 +16,7 @@ type contact struct {
 	raw                               bool // each edge counts, without debouncing
 	listener                          listener
 	bank                              *Bank
+	shadow                            *debt // nil: it is bound to none
 
 	// Of the goroutine that reads it.
 	in     input
@@ -29,8 +29,7 @@ type contact struct {
 	events  uint64 // changes of level, or edges of a raw one
 	storm   storm
 	failure failure
-	losses  int             // how often it has failed
-	owed    json.RawMessage // what is to be reported; nil: nothing
+	losses  int // how often it has failed
 
 	pressing chan struct{} // full while somebody presses it
 	news     chan struct{} // wakes the Press that waits for its effect
@@ -39,6 +38,7 @@ type contact struct {
 // newContact completes c.
 func newContact(b *Bank, c *contact, debounced time.Duration) *contact {
 	c.bank, c.line, c.steady.hold = b, lineOf(c.pin), debounced
+	c.shadow = b.newDebt(c.thing, c.key)
 	c.pressing, c.news = make(chan struct{}, 1), make(chan struct{}, 1)
 	if !c.raw {
 		c.want, c.storm.limit = bothEdges, stormEdges

@@ -168,6 +168,7 @@ func (a *actuator) keepWish(now time.Time) {
 func (a *actuator) moved() {
 	if a.binding != nil {
 		a.binding.moved.Store(true)
+		a.binding.hurry()
 		wake(a.bank.owed)
 	}
 }

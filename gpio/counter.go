@@ -88,7 +88,7 @@ func (n *counter) tell(ctx context.Context) {
 				n.bank.o.Publish(n.topic, payload(n.name, v, now.at, n.simulated()), n.name)
 			}
 			if r := reported(v); !bytes.Equal(r, known) {
-				n.owe(r)
+				n.shadow.owe(r)
 				known = r
 			}
 		}

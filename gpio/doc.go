@@ -25,6 +25,10 @@
 // each change to a shadow. A device that does not answer is a fault, tried again and
 // again, and no reason not to start.
 //
+// What a pin shows is owed to the key of the shadow that it is bound to until
+// Options.Report has taken it: a report that is refused is a fault, and tried again
+// with what the pin shows by then (reporter).
+//
 // Concurrency: the methods of a Bank may be called by any goroutine. Each pin has
 // a lock of its own, under which its line is written; a command is carried out by
 // the goroutine that brings it. Run owns one goroutine for each input and sensor,

@@ -50,26 +50,3 @@ func (c *contact) publish(event any) {
 	}
 	c.bank.o.Publish(c.topic, payload, c.name)
 }
-
-// owe has the value reported, if the input is bound to a shadow.
-func (c *contact) owe(value json.RawMessage) {
-	if c.thing == "" {
-		return
-	}
-	c.mu.Lock()
-	c.owed = value
-	c.mu.Unlock()
-	wake(c.bank.owed)
-}
-
-// report reports what is owed to the shadow; of several states the last. It is
-// called by the goroutine that reports.
-func (c *contact) report() {
-	c.mu.Lock()
-	value := c.owed
-	c.owed = nil
-	c.mu.Unlock()
-	if value != nil {
-		c.bank.o.Report(c.thing, c.key, value)
-	}
-}

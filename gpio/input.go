@@ -31,13 +31,13 @@ func (i *stateInput) change(c change) {
 		i.tell(word(c.level, "rising", "falling"), c)
 		return
 	}
-	i.owe(boolean(c.level != i.low))
+	i.shadow.owe(boolean(c.level != i.low))
 }
 
 func (i *stateInput) tell(what string, c change) {
 	on := c.level != i.low
 	i.publish(inputEvent{i.name, on, what, i.stamp(c.at, c.looked)})
-	i.owe(boolean(on))
+	i.shadow.owe(boolean(on))
 }
 
 func (i *stateInput) state(mode string) State {

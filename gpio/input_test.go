@@ -1,6 +1,7 @@
 package gpio
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,8 +29,9 @@ func (d *diary) publish(topic string, payload []byte, from string) {
 	d.add(topic + " " + string(payload))
 }
 
-func (d *diary) report(thing, key string, value json.RawMessage) {
+func (d *diary) report(_ context.Context, thing, key string, value json.RawMessage) error {
 	d.add(fmt.Sprintf("%s.%s=%s", thing, key, value))
+	return nil
 }
 
 func (d *diary) take() []string {

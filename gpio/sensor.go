@@ -2,7 +2,6 @@ package gpio
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -23,6 +22,7 @@ type sensor struct {
 	wrong  error // that no try can mend
 	gauges []gauge
 	bank   *Bank
+	debt   *debt // nil: it is bound to no shadow
 
 	// Of the goroutine that reads it.
 	session *session
@@ -38,13 +38,12 @@ type sensor struct {
 	failures  int       // in a row
 	since     time.Time // of the first of them
 	problem   string
-	failed    uint64          // readings, in all
-	owed      json.RawMessage // what is to be reported; nil: nothing
+	failed    uint64 // readings, in all
 }
 
 // newSensor makes a sensor of a checked configuration.
 func newSensor(b *Bank, c Sensor) *sensor {
-	s := &sensor{Sensor: c, kind: sensorKinds[c.Kind], bank: b}
+	s := &sensor{Sensor: c, kind: sensorKinds[c.Kind], bank: b, debt: b.newDebt(c.Thing, c.Key)}
 	if s.kind == nil {
 		s.kind, s.wrong = &sensorKind{}, fmt.Errorf("there is no kind %.40q", c.Kind)
 		return s
@@ -178,13 +177,9 @@ func (s *sensor) take(now time.Time, v []Value) {
 		s.bank.log.Info("The sensor works again", "pin", s.Name, "failures", s.failures)
 	}
 	s.failures = 0
-	owes := s.Thing != "" && s.shadow.tell(now, v)
-	if owes {
-		s.owed = reported(v)
-	}
 	s.mu.Unlock()
-	if owes {
-		wake(s.bank.owed)
+	if s.Thing != "" && s.shadow.tell(now, v) {
+		s.debt.owe(reported(v))
 	}
 	if s.Topic != "" && s.topic.tell(now, v) {
 		s.bank.o.Publish(s.Topic, payload(s.Name, v, now, s.simulated), s.Name)
@@ -207,18 +202,6 @@ func (s *sensor) fail(err error) int {
 		s.bank.log.Debug("A reading failed", "pin", s.Name, "failures", s.failures, "err", err)
 	}
 	return s.failures
-}
-
-// report reports what is owed to the shadow. It is called by the goroutine that
-// reports.
-func (s *sensor) report() {
-	s.mu.Lock()
-	value := s.owed
-	s.owed = nil
-	s.mu.Unlock()
-	if value != nil {
-		s.bank.o.Report(s.Thing, s.Key, value)
-	}
 }
 
 // place is where the device is: i2c-1 0x76.

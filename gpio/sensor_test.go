@@ -50,10 +50,11 @@ func newStation(t *testing.T, sensors ...Sensor) *station {
 			defer st.mu.Unlock()
 			st.posts = append(st.posts, post{topic, body, time.Now()})
 		},
-		Report: func(thing, key string, value json.RawMessage) {
+		Report: func(_ context.Context, thing, key string, value json.RawMessage) error {
 			st.mu.Lock()
 			defer st.mu.Unlock()
 			st.reports = append(st.reports, thing+" "+key+" "+string(value))
+			return nil
 		},
 	})
 	for _, s := range sensors {

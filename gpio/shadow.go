@@ -2,7 +2,6 @@ package gpio
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"reflect"
 	"strconv"
@@ -13,15 +12,16 @@ import (
 // binding is one top-level key of a thing's classic shadow with the outputs that
 // it drives: `property: R` of a traffic light has three.
 type binding struct {
-	thing, key string
-	pins       []*actuator
+	*reporter
+	pins []*actuator
 	// moved is set when a contract has moved a pin away from what is desired, or
 	// back.
 	moved atomic.Bool
 
 	mu       sync.Mutex
 	value    json.RawMessage // the desired value that drives them; nil: none so far
-	reported json.RawMessage // the value that is reported; nil: none
+	reported json.RawMessage // the value that is reported, or on its way there; nil: none
+	before   json.RawMessage // what was reported before the one that is on its way
 	owed     bool            // what the pins show is to be reported once all of them work
 }
 
@@ -33,8 +33,9 @@ func (b *Bank) bind(a *actuator) {
 			return
 		}
 	}
-	a.binding = &binding{thing: a.thing, key: a.key, pins: []*actuator{a}}
+	a.binding = &binding{reporter: &reporter{bank: b, thing: a.thing, key: a.key}, pins: []*actuator{a}}
 	b.bindings[a.thing] = append(b.bindings[a.thing], a.binding)
+	b.debtors = append(b.debtors, a.binding)
 }
 
 // Bound tells whether a shadow of that thing drives a pin: only then need
@@ -62,6 +63,7 @@ func (b *Bank) Desired(thing string, desired, reported json.RawMessage) {
 	want, have := keysOf(desired), keysOf(reported)
 	for _, x := range b.bindings[thing] {
 		if x.desire(want[x.key], have[x.key]) {
+			x.hurry()
 			wake(b.owed)
 		}
 	}
@@ -85,6 +87,7 @@ func (x *binding) desire(value, reported json.RawMessage) bool {
 	if !isNull(reported) {
 		x.reported = bytes.Clone(reported)
 	}
+	x.before = x.reported
 	switch {
 	case isNull(value):
 		x.value, x.owed = nil, false
@@ -126,30 +129,6 @@ func (x *binding) look() (there, work bool) {
 	return there, work
 }
 
-// report reports what is owed until ctx is cancelled.
-func (b *Bank) report(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-b.owed:
-		}
-		for _, list := range b.bindings {
-			for _, x := range list {
-				if value := x.take(); value != nil {
-					b.o.Report(x.thing, x.key, value)
-				}
-			}
-		}
-		for _, in := range b.inputs {
-			in.base().report()
-		}
-		for _, s := range b.sensors {
-			s.report()
-		}
-	}
-}
-
 // take returns the value to report, nil when there is none.
 func (x *binding) take() json.RawMessage {
 	x.mu.Lock()
@@ -172,11 +151,20 @@ func (x *binding) take() json.RawMessage {
 	if sameJSON(shown, x.reported) {
 		return nil
 	}
-	x.reported = shown
+	x.before, x.reported = x.reported, shown
 	if shown == nil {
 		return json.RawMessage("null")
 	}
 	return shown
+}
+
+// back has what the pins show reported later, if the key is still desired.
+func (x *binding) back(json.RawMessage) (newer bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	newer = x.owed || x.moved.Load()
+	x.reported, x.owed = x.before, x.value != nil
+	return newer
 }
 
 // shown returns the value of the key that the pins show, nil when there is none:

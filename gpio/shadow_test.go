@@ -1,6 +1,7 @@
 package gpio
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,10 +17,11 @@ type reports struct {
 	list []string
 }
 
-func (r *reports) add(thing, key string, value json.RawMessage) {
+func (r *reports) add(_ context.Context, thing, key string, value json.RawMessage) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.list = append(r.list, fmt.Sprintf("%s.%s=%s", thing, key, value))
+	return nil
 }
 
 // take returns what came since the last time.

@@ -41,7 +41,8 @@ type State struct {
 	Fault  string     `json:"fault,omitempty"` // what is wrong with it
 }
 
-// Fault is a pin that does not work. It is tried again by itself.
+// Fault is a pin that does not work, or whose state is not reported. It is tried
+// again by itself.
 type Fault struct {
 	Name, Pin string
 	Problem   string
@@ -61,6 +62,8 @@ func (b *Bank) List() []State {
 		s := p.state(mode)
 		if f, ok := p.fault(); ok {
 			s.Level, s.Fault = "unknown", f.Problem
+		} else if f, ok := p.unreported(); ok {
+			s.Fault = f.Problem
 		}
 		list = append(list, s)
 	}
@@ -72,6 +75,9 @@ func (b *Bank) Faults() []Fault {
 	var list []Fault
 	for _, p := range b.pins() {
 		if f, ok := p.fault(); ok {
+			list = append(list, f)
+		}
+		if f, ok := p.unreported(); ok {
 			list = append(list, f)
 		}
 	}

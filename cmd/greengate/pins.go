@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -88,17 +90,38 @@ func (g *gateway) bindPins(c *configs.Config) error {
 // reportTimeout bounds how long a pin waits for its report to be on disk.
 const reportTimeout = 30 * time.Second
 
-// reportPin makes a value the reported state of a key that drives pins.
-func (g *gateway) reportPin(thing, key string, value json.RawMessage) {
-	ctx, cancel := context.WithTimeout(context.Background(), reportTimeout)
-	defer cancel()
+// reportPin makes a value the reported state of a key to which pins are bound.
+func (g *gateway) reportPin(ctx context.Context, thing, key string, value json.RawMessage) error {
 	body, err := json.Marshal(map[string]any{"state": map[string]any{"reported": map[string]any{key: value}}})
-	if err == nil {
-		_, err = g.shadows.Update(ctx, thing, "", body, localshadow.Source{Kind: message.GPIO.String(), Name: key})
+	if err != nil {
+		return gpio.Final(err)
 	}
-	if err != nil && !errors.Is(err, localshadow.ErrStopped) {
-		g.log.Error("the state of a pin was not reported", "component", "gpio", "thing", thing, "key", key, "err", err)
+	ctx, cancel := context.WithTimeoutCause(ctx, reportTimeout, fmt.Errorf("the shadow service does not answer in %v", reportTimeout))
+	defer cancel()
+	_, err = g.shadows.Update(ctx, thing, "", body, localshadow.Source{Kind: message.GPIO.String(), Name: key})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return context.Cause(ctx)
 	}
+	return whyNotReported(thing, err)
+}
+
+// whyNotReported tells the pins whether it makes sense to report again, and a person
+// what to do.
+func whyNotReported(thing string, err error) error {
+	var r *localshadow.Rejection
+	switch {
+	case errors.Is(err, localshadow.ErrStopped):
+		return context.Canceled
+	case !errors.As(err, &r):
+		return err
+	case r.Code == http.StatusNotFound:
+		return gpio.Final(fmt.Errorf("%w (%s has `shadow: none`: write another, or take `thing` and `key` from the pin)", err, thing))
+	case r.Code == http.StatusBadRequest:
+		return gpio.Final(err)
+	case r.Code == http.StatusRequestEntityTooLarge:
+		return fmt.Errorf("%w (make room: `greengate shadow list` shows what the shadows hold)", err)
+	}
+	return err
 }
 
 // pinTarget carries out messages for gpio:NAME.

@@ -71,6 +71,7 @@ func (g *gateway) take(old *configs.Config) (*configs.Config, error) {
 		// The old certificate serves on, and the room tries again by itself.
 		g.log.Error("the server certificate does not cover the new discovery.hosts", "component", "pki", "err", err)
 	}
+	g.pins.ReportAgain() // a thing may have a shadow now
 	g.broker.SetStrict(c.Broker.StrictSubscribe)
 	// Last: whoever is no device any more is cut, and cannot come back.
 	g.broker.Recheck(membersOf(c))

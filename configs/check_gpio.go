@@ -13,15 +13,16 @@ import (
 // are the pins.
 type pinChecker struct {
 	*checker
-	names, pins map[string]string // which entry has them
-	outputs     map[string]path   // the entries that an interlock may name
-	places      map[string]placed // where sensors are
+	names, pins map[string]string   // which entry has them
+	outputs     map[string]path     // the entries that an interlock may name
+	places      map[string]placed   // where sensors are
+	keys        map[boundKey]string // the first entry that is bound to a key of a shadow
 }
 
 func (k *checker) gpio() {
 	g := k.c.GPIO
 	k.oneOf(path{"gpio", "driver"}, g.Driver, "auto", "sim")
-	p := pinChecker{k, map[string]string{}, map[string]string{}, map[string]path{}, map[string]placed{}}
+	p := pinChecker{k, map[string]string{}, map[string]string{}, map[string]path{}, map[string]placed{}, map[boundKey]string{}}
 	for i := range g.LEDs {
 		p.output(path{"gpio", "leds", i}, &g.LEDs[i])
 	}
@@ -54,7 +55,7 @@ func (k *pinChecker) output(p path, o *gpio.Output) {
 	k.name(p, o.Name, k.names)
 	k.pin(p, o.Pin)
 	k.outputs[o.Name] = p
-	k.bound(p, o.Thing, o.Key, "that drives it")
+	k.bound(p, o.Thing, o.Key, drives)
 	k.oneOf(p.to("safe"), o.Safe, "on", "off")
 	k.contract(p, o.Safe == "on", o.Hold, o.MaxOn, o.MinOff)
 }
@@ -63,7 +64,7 @@ func (k *pinChecker) pwm(p path, o *gpio.PWM) {
 	k.name(p, o.Name, k.names)
 	k.pin(p, o.Pin)
 	k.outputs[o.Name] = p
-	k.bound(p, o.Thing, o.Key, "that drives it")
+	k.bound(p, o.Thing, o.Key, drives)
 	k.oneOf(p.to("mode"), o.Mode, "auto", "kernel", "software")
 	k.between(p.to("frequency"), float64(o.Frequency), 1, 10_000_000, "Hz")
 	if o.Mode == "software" && o.Frequency > gpio.MaxSoftware {
@@ -76,7 +77,7 @@ func (k *pinChecker) pwm(p path, o *gpio.PWM) {
 func (k *pinChecker) servo(p path, s *gpio.Servo) {
 	k.name(p, s.Name, k.names)
 	k.pin(p, s.Pin)
-	k.bound(p, s.Thing, s.Key, "that drives it")
+	k.bound(p, s.Thing, s.Key, drives)
 	k.oneOf(p.to("mode"), s.Mode, "auto", "kernel", "software")
 	k.within(p.to("min_pulse"), s.MinPulse, 100*time.Microsecond, 10*time.Millisecond)
 	k.within(p.to("max_pulse"), s.MaxPulse, 100*time.Microsecond, 10*time.Millisecond)
@@ -181,32 +182,7 @@ func (k *pinChecker) destination(p path, topic, thing, key string) {
 	if topic != "" || thing == "" && key == "" {
 		k.topic(p.to("topic"), topic)
 	}
-	k.bound(p, thing, key, "that it reports")
-}
-
-// bound checks the key of a shadow; what says what it is for.
-func (k *pinChecker) bound(p path, thing, key, what string) {
-	switch {
-	case thing == "" && key != "":
-		k.check(p.to("thing"), "is missing beside key", "name the thing whose shadow has the key")
-	case thing != "" && key == "":
-		k.check(p.to("key"), "is missing beside thing", "name the key of the shadow "+what)
-	}
-	if thing != "" {
-		k.device(p.to("thing"), thing)
-	}
-}
-
-// device checks that a thing is one of this site.
-func (k *pinChecker) device(p path, thing string) {
-	if k.things[thing] || thing == k.c.Core {
-		return
-	}
-	known := []string{k.c.Core}
-	for _, d := range k.c.Devices {
-		known = append(known, d.Thing)
-	}
-	k.check(p, fmt.Sprintf("there is no device %q", clip(thing)), DidYouMean(thing, known, "add it to devices"))
+	k.bound(p, thing, key, reports)
 }
 
 // name checks the name of a pin, sensor or function and finds the second of it.

@@ -62,7 +62,7 @@ func (s *site) ask() (closes bool) {
 // ended waits until the server has closed a connection, by FIN or reset.
 func ended(t *testing.T, conn net.Conn) {
 	t.Helper()
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(time.Minute))
 	var timeout net.Error
 	if _, err := conn.Read(make([]byte, 1)); err == nil || errors.As(err, &timeout) && timeout.Timeout() {
 		t.Fatalf("the connection is not closed: %v", err)
@@ -102,7 +102,7 @@ func TestSilentConnectionsOfOneAddress(t *testing.T) {
 		return len(s.newcomers.of["127.0.0.2"]) < most
 	})
 	conn := tls.Client(s.silent("127.0.0.2"), s.client("other"))
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	if err := conn.Handshake(); err != nil {
 		t.Error(err)
 	}

@@ -262,7 +262,7 @@ func bareActor(ctx context.Context, dir, api string) *exec.Cmd {
 
 // A function that writes without end slows nobody but itself, and is cut.
 func TestRealFlood(t *testing.T) {
-	r := newReal(t, t.TempDir(), Options{Bounds: Bounds{LogSize: 64 << 10}}, acting(t, "f"), acting(t, "g", pinned)).start()
+	r := newReal(t, t.TempDir(), Options{Bounds: Bounds{LogSize: 64 << 10, LogRate: 1}}, acting(t, "f"), acting(t, "g", pinned)).start()
 	r.put("f", `{"do": "print", "n": 50000}`)
 	for range 20 {
 		r.put("g", `{}`)

@@ -132,7 +132,7 @@ func testCounterOn(t *testing.T, w world) {
 		Pulses, Total float64
 		Units         map[string]string
 	}
-	for deadline := time.After(10 * time.Second); p.Pulses < pulses; {
+	for deadline := time.After(time.Minute); p.Pulses < pulses; {
 		select {
 		case payload = <-said:
 			if err := json.Unmarshal(payload, &p); err != nil {

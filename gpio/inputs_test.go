@@ -48,7 +48,7 @@ func testInputsOn(t *testing.T, w world) {
 				t.Errorf("an input says %s, want %s", got, want)
 			}
 			return m
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("nobody says %s; %+v", want, b.List())
 			return said{}
 		}

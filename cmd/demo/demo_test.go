@@ -226,14 +226,23 @@ func processesOf(t *testing.T, site string) (found map[int]string) {
 	return found
 }
 
+// given are the ports that freePort has found: each is used some time later, by one demo.
+var given = struct {
+	sync.Mutex
+	ports map[int]bool
+}{ports: map[int]bool{}}
+
 // freePort finds a port of the loopback address that nobody listens at, and the
 // next one likewise. It looks below the ports that Linux gives to outgoing
 // connections, since one of those could take it before the gateway does.
 func freePort(t *testing.T) int {
 	t.Helper()
+	given.Lock()
+	defer given.Unlock()
 	for range 1000 {
 		// Not where the tests of cmd/greengate, which run at the same time, take theirs.
-		if p := 10000 + rand.IntN(9000); free(at(p)) && free(at(p+1)) {
+		if p := 10000 + rand.IntN(9000); !given.ports[p] && !given.ports[p+1] && free(at(p)) && free(at(p+1)) {
+			given.ports[p], given.ports[p+1] = true, true
 			return p
 		}
 	}

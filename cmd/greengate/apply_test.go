@@ -32,10 +32,12 @@ func TestFileThatCostsADeviceGoesBack(t *testing.T) {
 	}
 	ended := make(chan result)
 	apply := func(more ...string) {
-		code, out, err := h.command("", append([]string{"apply", next, "--probation", "1s"}, more...)...)
+		code, out, err := h.command("", append([]string{"apply", next}, more...)...)
 		ended <- result{code, out, err}
 	}
-	go apply()
+	// Which they are after their CONNACK.
+	h.until("both", func(s *client.Status) bool { return s.Devices[0].Connected && s.Devices[1].Connected })
+	go apply("--probation", "5s") // a busy machine may take long to see that the lamp is gone
 	h.until("the new table", func(s *client.Status) bool { return s.Config.Generation == 2 })
 	_ = lamp.Close()
 	r := <-ended
@@ -49,7 +51,7 @@ func TestFileThatCostsADeviceGoesBack(t *testing.T) {
 
 	lamp = h.connect("lamp")
 	h.until("the lamp", func(s *client.Status) bool { return s.Devices[1].Connected })
-	go apply("--away", "1")
+	go apply("--probation", "1s", "--away", "1")
 	h.until("the new table", func(s *client.Status) bool { return s.Config.Generation == 4 })
 	_ = lamp.Close()
 	if r := <-ended; r.code != exitDone {

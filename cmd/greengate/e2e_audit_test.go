@@ -65,6 +65,7 @@ func TestAudit(t *testing.T) {
 	s.add("panel") // takes itself up
 	s.rows(row{From: "lamp", Topic: "light/#", To: "panel"})
 	g.reload()
+	eventually(t, "the entry of SIGHUP", func() bool { return len(s.audit()) == 3 }) // it is written when the table is in force
 	s.greengate("admin", "token")
 	log := s.audit()
 	if len(log) != 4 {
@@ -96,6 +97,7 @@ func TestAudit(t *testing.T) {
 	s.set("json", "log", "format")
 	s.rows(row{From: "panel", Topic: "light/#", To: "lamp"})
 	g.reload()
+	eventually(t, "the entry of the reload", func() bool { return len(s.audit()) == 6 })
 	if e := s.audit()[5]; len(e.Added) != 1 || len(e.Removed) != 0 || !has(e.Added, "row ", "light/#") {
 		t.Errorf("reload with a key that waits for a restart: %+v", e)
 	}

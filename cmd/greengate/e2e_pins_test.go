@@ -90,6 +90,7 @@ func TestPinWithoutShadow(t *testing.T) {
 	}, &faults)
 	s.set([]map[string]any{{"thing": light, "shadow": "local"}}, "devices")
 	g.reload()
+	eventually(t, "it is reported", func() bool { return strings.Contains(g.log.String(), "is reported again") })
 	g.wantReported(light, map[string]any{"bell": false})
 	if n := strings.Count(g.log.String(), "is not reported"); n != 1 {
 		t.Errorf("the log tells it %d times", n)

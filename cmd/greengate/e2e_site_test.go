@@ -24,7 +24,7 @@ import (
 
 // patience bounds every wait for something that must happen. It is long, since
 // it only costs time when a test fails, and the machine may be busy.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // program builds greengate once, beside the test binary: the go command removes
 // that folder when the tests are over. $GREENGATE_UNDER_TEST names another build, such

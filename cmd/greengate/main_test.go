@@ -57,7 +57,7 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // patience is how long a script waits for what must come at once.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // reports waits until the status of the daemon, as JSON, matches: reports FILE
 // REGEXP.

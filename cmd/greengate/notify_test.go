@@ -157,19 +157,21 @@ func TestStuckStoreStarvesTheWatchdog(t *testing.T) {
 	h.gateway.sessionDB.Write(func(*sqlite.Tx) error { close(stuck); <-free; return nil }, func(error) {})
 	<-stuck
 	// What was on its way when the store got stuck is let through.
-	quiet := time.NewTimer(time.Second)
 	fed := 0
-	for waiting := true; waiting; {
-		select {
-		case s := <-m.said:
-			if s == "WATCHDOG=1" {
-				fed++
+	for range 2 {
+		fed = 0
+		for quiet := time.After(time.Second); quiet != nil; {
+			select {
+			case s := <-m.said:
+				if s == "WATCHDOG=1" {
+					fed++
+				}
+			case <-quiet:
+				quiet = nil
 			}
-		case <-quiet.C:
-			waiting = false
 		}
 	}
-	if fed > 1 {
+	if fed > 0 {
 		t.Errorf("the watchdog was fed %d times while the store was stuck", fed)
 	}
 	close(free)

@@ -20,7 +20,7 @@ import (
 	"greengate/sync/cloud/cloudtest"
 )
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // output collects what a program prints, and lets a test wait for it.
 type output struct {

@@ -224,7 +224,7 @@ func TestTurnedAwayIsCounted(t *testing.T) {
 		if c.reason == "" {
 			continue
 		}
-		for end := time.Now().Add(5 * time.Second); turnedAway(t, url)[c.reason] != before[c.reason]+1; { // when the connection has ended
+		for end := time.Now().Add(time.Minute); turnedAway(t, url)[c.reason] != before[c.reason]+1; { // when the connection has ended
 			if time.Now().After(end) {
 				t.Errorf("%.60q: %v, before %v, want one more of %s", c.sent, turnedAway(t, url), before, c.reason)
 				break

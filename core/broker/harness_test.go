@@ -181,7 +181,7 @@ func start(t testing.TB, gate router.Gate, change ...func(*broker.Options)) *sit
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("the broker does not end")
 		}
 	})

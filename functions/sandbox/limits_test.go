@@ -104,7 +104,7 @@ func TestTreeEnds(t *testing.T) {
 // readUntil reads until a sign; without one, to the end.
 func readUntil(t *testing.T, r *os.File, sign string) {
 	t.Helper()
-	if err := r.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := r.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	var text []byte
@@ -207,7 +207,7 @@ func TestOwns(t *testing.T) {
 		site := newSite(t)
 		p, _ := start(t, s, site.spec("/bin/sh", "-c", "sleep 100 & sleep 100"))
 		other, _ := start(t, s, site.actor(t, "never end"))
-		deadline := time.Now().Add(10 * time.Second)
+		deadline := time.Now().Add(time.Minute)
 		for len(p.tree()) < 3 {
 			if time.Now().After(deadline) {
 				t.Fatalf("the tree is %v", p.tree())

@@ -146,7 +146,7 @@ func start(t *testing.T, s *Sandbox, spec Spec) (p *Process, output func() strin
 		select {
 		case said := <-text:
 			return said
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("somebody still holds the function's output")
 			return ""
 		}

@@ -28,8 +28,8 @@ func inBubble(t *testing.T, o cloudtest.Options, f func(*testing.T, *bubble)) {
 	})
 }
 
-// wire connects as the thing "w" and returns whether a session was present.
-func (b *bubble) wire(connect []byte) (w *wire, present bool) {
+// dial opens a connection as the thing "w".
+func (b *bubble) dial() (w *wire) {
 	b.t.Helper()
 	settings, err := b.ClientTLS("w")
 	if err != nil {
@@ -41,6 +41,13 @@ func (b *bubble) wire(connect []byte) (w *wire, present bool) {
 	}
 	w = &wire{tls.Client(conn, settings), b.t}
 	b.t.Cleanup(func() { w.Close() })
+	return w
+}
+
+// wire connects as the thing "w" and returns whether a session was present.
+func (b *bubble) wire(connect []byte) (w *wire, present bool) {
+	b.t.Helper()
+	w = b.dial()
 	w.send(connect)
 	first, body := w.packet()
 	if first != 0x20 || body[1] != 0 {

@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long a test waits for what must come.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // start makes a cloud for a test. In a synctest bubble it must be over a pipe.
 func start(t *testing.T, o cloudtest.Options) *cloudtest.Cloud {

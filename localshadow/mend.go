@@ -24,7 +24,9 @@ const (
 // NewerColumn is for sqlite.Keep: of two rows of one shadow that with the higher
 // version is the newer. An entry of the journal is never changed but for a row of
 // updates that changed nothing.
-func NewerColumn() map[string]string { return map[string]string{"shadows": "version", "floor": "version"} }
+func NewerColumn() map[string]string {
+	return map[string]string{"shadows": "version", "floor": "version"}
+}
 
 // Mend is for what was read row by row out of a damaged database, see MendCopy. What the
 // cloud was known to have is forgotten: next to a document of an earlier moment it would

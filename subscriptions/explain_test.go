@@ -94,7 +94,7 @@ func TestExplainRefused(t *testing.T) {
 		// What is no topic.
 		{"switch", "light/+", "", "a topic to publish to holds a wildcard; explain asks about one topic that a message is published to", ""},
 		{"switch", "", "", "the topic is empty; explain asks about one topic that a message is published to", ""},
-		{"switch", "a/${from}", "lamp", "line 1 lets switch publish to lamp, but on light/on, not on this topic", ""},
+		{"switch", "a/${from}", "lamp", "a row would read ${ in the topic as a placeholder", ""},
 		// Shadows.
 		{"switch", "$aws/things/lamp/shadow/update", "", "line 4 is for the shadow of lamp, but only for get and watch",
 			"- {from: switch, shadow: lamp, may: [update]}"},

@@ -136,7 +136,7 @@ func (g *generaliser) impossible(f Flow) string {
 		return err.Error()
 	}
 	if strings.Contains(f.Topic, "${") {
-		return "a row would read ${ in the topic as a placeholder"
+		return readsAsPlaceholder
 	}
 	q := Query{From: f.From, To: f.To, HasTo: f.To.Kind != 0, Topic: f.Topic}
 	if reason, suggest := g.bare.refusal(q, nil); suggest == "" {

@@ -8,6 +8,9 @@ import (
 	"greengate/core/message"
 )
 
+// readsAsPlaceholder is why no row can name some topics.
+const readsAsPlaceholder = "a row would read ${ in the topic as a placeholder"
+
 // refusal says why no row allows what q asks, and which row would. m is what
 // the topic is allowed for, nil for nobody.
 func (t *Table) refusal(q Query, m *Match) (reason, suggest string) {
@@ -26,6 +29,9 @@ func (t *Table) refusal(q Query, m *Match) (reason, suggest string) {
 	}
 	if reason := t.shadowRefusal(q); reason != "" {
 		return reason, suggest
+	}
+	if suggest == "" && strings.Contains(q.Topic, "${") {
+		return readsAsPlaceholder, ""
 	}
 	return t.nearMiss(q), suggest
 }

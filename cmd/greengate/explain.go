@@ -126,13 +126,13 @@ func writeExplanation(w io.Writer, file, to string, e *subscriptions.Explanation
 		whom = " to " + to
 	}
 	if !e.Allowed {
-		fmt.Fprintf(w, "refused: %s on %s%s\n  why      %s\n", e.From, e.Topic, whom, e.Reason)
+		fmt.Fprintf(w, "refused: %s on %s%s\n  why      %s\n", e.From, printable(e.Topic), whom, e.Reason)
 		if e.Suggest != "" {
 			fmt.Fprintf(w, "  to allow it, add under subscriptions:\n    %s\n", strings.ReplaceAll(e.Suggest, "\n", "\n    "))
 		}
 		return nil
 	}
-	fmt.Fprintf(w, "allowed: %s on %s%s\n", e.From, e.Topic, whom)
+	fmt.Fprintf(w, "allowed: %s on %s%s\n", e.From, printable(e.Topic), whom)
 	for _, r := range e.Rows {
 		where := fmt.Sprintf("%s:%d", file, r.Line)
 		if r.Line == 0 { // nobody wrote it

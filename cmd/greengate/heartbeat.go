@@ -137,7 +137,7 @@ func (p *pulse) check(ctx context.Context) error {
 // statusLine says in a line how the gateway is.
 func (g *gateway) statusLine() string {
 	var s client.Status
-	for _, report := range []func(*client.Status){g.reportSite, g.reportDevices, g.reportFaults, g.reportStores} {
+	for _, report := range []func(*client.Status){g.reportSite, g.reportDevices, g.reportFaults, g.reportStores, g.page.Report} {
 		report(&s)
 	}
 	connected := 0

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -95,6 +96,18 @@ func TestSystemdHearsOfTheEnd(t *testing.T) {
 		m.hears("STATUS=0 of 2 devices connected")
 	})
 	m.hears("STOPPING=1")
+}
+
+// Faults of all kinds are in it; that of the page stands for those that no device brings.
+func TestSystemdHearsOfFaults(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	m := newServiceManager(t, "")
+	newHouseWith(t, strings.Replace(testGroup, `listen: ""`, fmt.Sprintf("listen: %q", taken.Addr()), 1))
+	m.hears("STATUS=0 of 2 devices connected, 1 fault: the status page is not served at " + taken.Addr().String())
 }
 
 // The messages of the heartbeat are nobody else's: no count and no line has them.

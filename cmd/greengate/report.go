@@ -220,4 +220,6 @@ func (g *gateway) reportFaults(s *client.Status) {
 		}
 		s.Faults = append(s.Faults, fault)
 	}
+	g.reportFunctionFaults(s)
+	g.reportSyncFaults(s)
 }

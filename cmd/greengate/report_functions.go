@@ -13,9 +13,11 @@ import (
 	"greengate/functions/sandbox"
 )
 
-// reportFunctions tells how the functions are, and what is wrong with them.
-func (g *gateway) reportFunctions(s *client.Status) {
-	s.Functions = g.functions.list()
+// reportFunctions tells how the functions are.
+func (g *gateway) reportFunctions(s *client.Status) { s.Functions = g.functions.list() }
+
+// reportFunctionFaults tells what is wrong with them.
+func (g *gateway) reportFunctionFaults(s *client.Status) {
 	for _, f := range g.functions.manager.Faults() {
 		s.Faults = append(s.Faults, client.Fault{
 			Component: "function", Message: strings.TrimPrefix(f.Function+": "+f.Message, ": "), NextStep: f.NextStep, Since: given(f.Since),

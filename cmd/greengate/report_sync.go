@@ -37,13 +37,20 @@ func (g *gateway) reportSync(ctx context.Context, s *client.Status) map[shadowKe
 	if err != nil {
 		s.Faults = append(s.Faults, client.Fault{Component: "sync", Message: "the shadows in sync cannot be listed: " + err.Error()})
 	}
+	return list
+}
+
+// reportSyncFaults tells what is wrong with all of it.
+func (g *gateway) reportSyncFaults(s *client.Status) {
+	if g.uplink == nil {
+		return
+	}
 	for _, text := range g.uplink.sync.Faults() {
 		s.Faults = append(s.Faults, client.Fault{
 			Component: "sync", Message: text,
 			NextStep: "see the shadows above; `greengate cloud policy` prints the policy that the core needs, and after a reload all is tried again",
 		})
 	}
-	return list
 }
 
 // listUrgent adds the shadows that are not in step to a list that lacks them: since it

@@ -173,7 +173,7 @@ func (a *Authority) enter(thing string, der []byte) error {
 		return err
 	}
 	if len(prints) >= maxOnRecord {
-		return fmt.Errorf("%d certificates are on record and none of the newer ones was ever used (take them off with `greengate device remove %s`)", len(prints), thing)
+		return fmt.Errorf("%d certificates are on record and none of the newer ones was ever used (connect once with one of them, which takes the older ones off, or take all off with `greengate device remove %s`)", len(prints), thing)
 	}
 	number := 1
 	for _, e := range a.readAll(thing, prints) {

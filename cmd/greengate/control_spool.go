@@ -28,7 +28,7 @@ var errNoCloud = errors.New("the gateway has no cloud: its group file has no clo
 func (g *gateway) ofSpool(answer func(*uplink, http.ResponseWriter, *http.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.uplink == nil {
-			admin.Refuse(w, http.StatusNotFound, errNoCloud)
+			admin.Refuse(w, http.StatusNotFound, g.left.refusal())
 			return
 		}
 		answer(g.uplink, w, r)

@@ -52,6 +52,7 @@ type gateway struct {
 	shadows       *localshadow.Service
 	pins          *gpio.Bank
 	uplink        *uplink // nil: no cloud
+	left          left    // without one
 	functions     *host
 	sessionDB     *sqlite.Kept
 	handshakes    *pki.Handshakes // of the broker's and of discovery's listeners
@@ -234,6 +235,9 @@ func (g *gateway) Run(ctx context.Context) error {
 		all.Add("spool", g.uplink.spool)
 		all.Add("shadow sync", g.uplink.sync)
 		all.Add("cloud", g.uplink.link)
+	}
+	if g.left.db != nil {
+		all.Add("spool store", g.left.db)
 	}
 	all.Add("function store", g.functions.db)
 	all.Add("session store", g.sessionDB)

@@ -127,7 +127,11 @@ func (a *app) planOfFiles(c *configs.Config) (*client.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return compare(now, next)
+	p, err := compare(now, next)
+	if err == nil && leavesCloud(old, c) {
+		p.Notes = append(p.Notes, "what waits for the cloud "+staysIn(spoolFile(old)))
+	}
+	return p, err
 }
 
 // answerPlan says what a group file would change of what is in force.
@@ -161,6 +165,11 @@ func (g *gateway) plan(c *configs.Config) (*client.Plan, error) {
 		return nil, err
 	}
 	p.Against, p.Restart = "daemon", restartKeys(g.begun, c)
+	if leavesCloud(g.begun, c) {
+		if n := g.uplink.spool.Stats().Messages; n > 0 {
+			p.Notes = append(p.Notes, waits(n)+" for the cloud: what is not sent by then "+staysIn(spoolFile(g.begun)))
+		}
+	}
 	stays := map[string]configs.Device{}
 	for _, d := range c.Devices {
 		stays[d.Thing] = d

@@ -6,6 +6,14 @@ import (
 	"greengate/configs"
 )
 
+// leavesCloud tells whether the next file has no cloud section any more.
+func leavesCloud(now, next *configs.Config) bool { return now.Cloud != nil && next.Cloud == nil }
+
+// staysIn says what becomes of messages that wait when the cloud section goes.
+func staysIn(file string) string {
+	return "stays in " + file + " from the next start on, until there is a cloud section again"
+}
+
 // cloudNotes tells what another cloud section means for what is kept here.
 func cloudNotes(now, next *configs.Config) (notes []string) {
 	if now.Cloud == nil || next.Cloud == nil {

@@ -27,6 +27,8 @@ func (g *gateway) reportSite(s *client.Status) {
 	s.Cloud.Configured = g.begun.Cloud != nil
 	if g.uplink != nil {
 		g.reportUplink(s)
+	} else {
+		g.left.report(s)
 	}
 }
 
@@ -188,9 +190,12 @@ func (g *gateway) reportFaults(s *client.Status) {
 		})
 	}
 	for _, key := range now.waiting {
+		next := "restart greengate"
+		if key == "cloud" && leavesCloud(g.begun, now.config) && s.Spool.Messages > 0 {
+			next += "; " + waits(s.Spool.Messages) + " for the cloud: what is not sent by then " + staysIn(spoolFile(g.begun))
+		}
 		s.Faults = append(s.Faults, client.Fault{
-			Component: "config", Message: key + notInForce, Since: &now.loadedAt,
-			NextStep: "restart greengate",
+			Component: "config", Message: key + notInForce, Since: &now.loadedAt, NextStep: next,
 		})
 	}
 	for _, text := range g.identities.Faults() {

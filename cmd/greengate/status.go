@@ -53,8 +53,11 @@ func writeStatus(out io.Writer, s *client.Status) error {
 	writeReasons(w, "turned away", s.TurnedAway)
 	writeReasons(w, "not logged", s.LogDropped)
 	fmt.Fprintf(w, "written\t%s\n", writtenLine(&s.Writes))
-	if s.Cloud.Configured {
+	switch {
+	case s.Cloud.Configured:
 		fmt.Fprintf(w, "spool\t%s\n", spoolLine(&s.Spool, s.Cloud.Connected))
+	case s.Spool.Messages > 0:
+		fmt.Fprintf(w, "spool\t%s, %s, and no cloud to go to\n", counted(s.Spool.Messages, "message"), size(s.Spool.Bytes))
 	}
 	if err := w.Flush(); err != nil {
 		return err

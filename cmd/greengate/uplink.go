@@ -41,7 +41,7 @@ const diskReserve = 64 << 20
 // cloud section.
 func (g *gateway) openUplink(c *configs.Config) (err error) {
 	if c.Cloud == nil {
-		return nil
+		return g.openLeft(c)
 	}
 	u := &uplink{g: g, full: c.Cloud.Spool.WhenFull, cells: map[string]*router.Cell{}, port: g.router.Port(message.Endpoint{Kind: message.Cloud})}
 	g.uplink = u

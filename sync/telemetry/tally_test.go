@@ -22,7 +22,21 @@ func (r *rig) table() (messages int64) {
 	return messages
 }
 
-// What waits is counted right by each start, however much of it was in the table.
+// left is what a process without a spool reads of the database.
+func (r *rig) left() (l telemetry.Left) {
+	r.t.Helper()
+	err := r.db.View(context.Background(), func(tx *sqlite.Tx) (err error) {
+		l, err = telemetry.ReadLeft(tx)
+		return err
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return l
+}
+
+// What waits is counted right by each start, however much of it was in the table, and by
+// who only reads.
 func TestCounted(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, telemetry.Options{})
@@ -34,6 +48,9 @@ func TestCounted(t *testing.T) {
 			total += 3 * n
 			left := int64(total) - r.table()
 			behind = behind || left > 0
+			if l := r.left(); l.Messages() != int64(total) || l.Content["row1"] != total/3 || l.Bytes != r.spool.Stats().Bytes {
+				t.Errorf("of %d without a spool %d are counted, %+v", total, l.Messages(), l)
+			}
 			if left < 0 || left > 1024+4096 {
 				t.Errorf("the table has %d of %d", r.table(), total)
 			}

@@ -251,3 +251,51 @@ func TestCertificatesAreKept(t *testing.T) {
 		t.Errorf("the key's file: %v %v", info, err)
 	}
 }
+
+// What AWS keeps is there again after Ctrl-C and another `iotsim run`: else a site would
+// see each of its shadows deleted.
+func TestShadowsAreKept(t *testing.T) {
+	dir := t.TempDir()
+	_, _, stop := startSim(t, dir)
+	call(t, 0, "shadow", "update", "lamp", `{"state":{"desired":{"on":true},"reported":{"level":1.50}}}`, "--dir", dir)
+	call(t, 0, "shadow", "update", "lamp", `{"state":{"reported":{"on":true}}}`, "--dir", dir, "--name", "night")
+	call(t, 0, "shadow", "update", "gone", `{"state":{"desired":{"on":true}}}`, "--dir", dir)
+	call(t, 0, "shadow", "delete", "gone", "--dir", dir)
+	call(t, 0, "publish", "plant/state", "on", "--retain", "--dir", dir)
+	// Not only at the end: the machine may lose its power.
+	for start := time.Now(); ; <-time.After(10 * time.Millisecond) {
+		if text, _ := os.ReadFile(filepath.Join(dir, keptName)); bytes.Contains(text, []byte("plant/state")) {
+			break
+		}
+		if time.Since(start) > patience {
+			t.Fatal("nothing is kept while it runs")
+		}
+	}
+	// A document as it is read, without the time of the answer.
+	document := func(args ...string) string {
+		text := call(t, 0, append([]string{"shadow", "get", "lamp", "--dir", dir}, args...)...)
+		return text[:strings.LastIndex(text, `"timestamp"`)]
+	}
+	classic, night := document(), document("--name", "night")
+	stop()
+	_, _, stop = startSim(t, dir)
+	if now := document(); now != classic {
+		t.Errorf("the shadow is\n%s\nand was\n%s", now, classic)
+	}
+	if now := document("--name", "night"); now != night {
+		t.Errorf("the named shadow is\n%s\nand was\n%s", now, night)
+	}
+	if got := call(t, 0, "shadow", "update", "gone", `{"state":{"desired":{"on":true}}}`, "--dir", dir); strings.Contains(got, `"version":1,`) {
+		t.Errorf("the versions of a deleted shadow begin anew: %s", got)
+	}
+	if got := call(t, 0, "status", "--dir", dir); !strings.Contains(got, "retained messages: 1") {
+		t.Errorf("status prints no retained message:\n%s", got)
+	}
+	stop()
+	if err := os.WriteFile(filepath.Join(dir, keptName), []byte(`{"shadows":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := call(t, exitFailed, "run", dir, "--listen", "127.0.0.1:0", "--data", "127.0.0.1:0"); !strings.Contains(got, keptName) {
+		t.Errorf("with a damaged file it prints %s", got)
+	}
+}

@@ -1,7 +1,8 @@
 // Command iotsim is the cloud in a box as a program: a strict stand-in for AWS
 // IoT Core on this machine, to try greengate without an account.
 //
-//	iotsim run DIR              serves; certificates are made in DIR the first time
+//	iotsim run DIR              serves; certificates are made in DIR the first time,
+//	                            shadows and retained messages are kept there
 //	iotsim status               clients, counters, faults
 //	iotsim pull-plug, plug-in   no byte gets through, without a FIN; and again
 //	iotsim fault NAME VALUE     switches a fault (iotsim faults lists them)
@@ -9,7 +10,7 @@
 // The other commands speak to the one that runs, over a Unix socket in DIR,
 // which is --dir, else $IOTSIM_DIR, else the current folder. All of the cloud
 // is in sync/cloud/cloudtest, the only package of ours it may import; nobody
-// may import it. Each command has one goroutine beside those of the Cloud.
+// may import it. Each command has one goroutine beside those of the Cloud, run three more.
 package main
 
 import (
@@ -51,7 +52,7 @@ type command struct {
 // commands is a function, since help prints the list it is in.
 func commands() []command {
 	return []command{
-		{"run", "DIR", "serve (--help: its flags)", runCloud},
+		{"run", "DIR", "serve, and keep shadows and retained messages in DIR (--help: its flags)", runCloud},
 		{"status", "", "show clients, counters and faults", status},
 		{"pull-plug", "", "let no byte through, without a FIN", pullPlug},
 		{"plug-in", "", "end pull-plug", plugIn},

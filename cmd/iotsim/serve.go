@@ -76,7 +76,8 @@ func runCloud(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer control.Close()
 	messages := make(chan cloudtest.Received, 1000)
-	cloud, err := makeCloud(s, messages)
+	keeper := newKeeper(s.dir)
+	cloud, err := makeCloud(s, messages, keeper)
 	if err != nil {
 		return err
 	}
@@ -88,22 +89,29 @@ func runCloud(ctx context.Context, args []string, out io.Writer) error {
 		defer close(printed)
 		printMessages(ctx, out, messages, s.quiet)
 	}()
+	ended, kept := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(kept)
+		keeper.run(cloud, ended)
+	}()
 	err = cloud.Run(ctx)
 	_ = server.Close()
+	close(ended)
+	<-kept
 	if ctx.Err() != nil {
 		<-printed
 	}
 	return err
 }
 
-// makeCloud makes the cloud with its CA in DIR, and the core's credential.
-func makeCloud(s settings, messages chan<- cloudtest.Received) (*cloudtest.Cloud, error) {
+// makeCloud makes the cloud with its CA and what it has kept in DIR, and the core's credential.
+func makeCloud(s settings, messages chan<- cloudtest.Received, keeper *keeper) (*cloudtest.Cloud, error) {
 	ca, err := cloudtest.OpenAuthority(s.dir)
 	if err != nil {
 		return nil, err
 	}
 	o := cloudtest.Options{
-		Name: s.name, CA: ca, NoData: s.data == "", Forget: true,
+		Name: s.name, CA: ca, NoData: s.data == "", Forget: true, OnKept: keeper.change,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		OnReceive: func(r cloudtest.Received) {
 			select {
@@ -132,7 +140,11 @@ func makeCloud(s settings, messages chan<- cloudtest.Received) (*cloudtest.Cloud
 			return nil, fmt.Errorf("listen for the data plane: %w", err)
 		}
 	}
-	return cloudtest.New(o)
+	c, err := cloudtest.New(o)
+	if err != nil {
+		return nil, err
+	}
+	return c, keeper.load(c)
 }
 
 func exists(file string) bool {

@@ -11,7 +11,7 @@
 //
 // Most tests call Start, then Files or ClientTLS for a thing's credential, and
 // then Change for faults. What is stored lives in memory and ends with the
-// Cloud.
+// Cloud; Save and Load hand shadows and retained messages to the next one.
 //
 // Anybody's tests and cmd/iotsim may import it; it imports nothing of ours. All
 // methods of a Cloud may be called from any goroutine. One mutex guards the
@@ -59,6 +59,8 @@ type Options struct {
 	// OnReceive is called for each accepted publish, in order, under the lock
 	// of the Cloud: it must be quick and may not call back.
 	OnReceive func(Received)
+	// OnKept is called, like OnReceive, for each change of what Save returns.
+	OnKept func()
 	// Forget keeps no record of publishes (for a million of them); OnReceive
 	// and the counters of Status still see each.
 	Forget bool

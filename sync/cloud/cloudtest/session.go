@@ -100,6 +100,7 @@ func (b *broker) retain(m *message) {
 	if !m.retain {
 		return
 	}
+	defer b.keeps()
 	if len(m.payload) == 0 {
 		delete(b.retained, m.topic)
 		return

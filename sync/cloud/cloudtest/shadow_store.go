@@ -114,6 +114,7 @@ func (b *broker) updateShadow(k shadowKey, payload []byte) (answer shadowAnswer,
 	b.shadows.documents[k] = after
 	delete(b.shadows.deleted, k)
 	b.touch()
+	b.keeps()
 
 	var metadata any = touched
 	if u.state == nil {
@@ -168,6 +169,7 @@ func (b *broker) deleteShadow(k shadowKey) (answer shadowAnswer, rejected *Shado
 	delete(b.shadows.documents, k)
 	b.shadows.deleted[k] = tombstone{d.version, b.now()}
 	b.touch()
+	b.keeps()
 	answer.accepted = object{"version": d.version, "timestamp": b.now().Unix()}
 	return answer, nil
 }

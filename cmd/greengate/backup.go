@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -10,12 +11,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"filippo.io/age"
@@ -40,20 +37,11 @@ type manifest struct {
 	Places  []place   `json:"places"`
 }
 
-// place is a file or folder of the site.
-type place struct {
-	Name  string `json:"name"`           // in the archive
-	Path  string `json:"path"`           // where it was, absolute
-	Key   string `json:"key,omitempty"`  // of the group file that leads to it
-	Dir   bool   `json:"dir,omitempty"`  // a folder
-	Owner string `json:"owner"`          // user:group, by name
-	Mode  uint32 `json:"mode,omitempty"` // of a folder
-}
-
 const (
 	manifestName   = "manifest.json"
-	backupFormat   = 1
+	backupFormat   = 2 // 1 had no links, and places twice
 	configPlace    = "group.yaml"
+	pkiPlace       = "pki"
 	dataPlace      = "data"
 	passphraseWork = 16 // scrypt's logN: 64 MiB and a second or two, which a small Pi has
 )
@@ -89,14 +77,22 @@ func (a *app) backup(ctx context.Context, file, phraseFile string) error {
 	if err != nil {
 		return err
 	}
+	places, err := placesOf(c)
+	if err != nil {
+		return err
+	}
 	stores, from, err := a.copyStores(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer stores.Close()
-	n, err := writeBackup(file, phrase, c, stores)
+	m := manifest{Format: backupFormat, Created: time.Now().UTC(), Version: version(), Group: c.Group, Core: c.Core, Places: places}
+	n, left, err := writeBackup(file, phrase, cmp.Or(a.scryptWork, passphraseWork), m, stores)
 	if err != nil {
 		return err
+	}
+	for _, path := range left {
+		a.complain(fmt.Errorf("note: %s is not in the backup: it is no file, folder or link", printable(path)))
 	}
 	for _, k := range spoolKeys(c) {
 		if !strings.HasPrefix(k.file, c.PKI.Dir+string(filepath.Separator)) { // what is there is in it
@@ -180,16 +176,17 @@ func copyStoreFile(ctx context.Context, to, file string) error {
 	return errors.Join(db.Copy(ctx, to), db.Close())
 }
 
-// writeBackup writes a new file, whole or not at all, and returns its size.
-func writeBackup(file, phrase string, c *configs.Config, stores io.Reader) (n int64, err error) {
+// writeBackup writes a new file, whole or not at all, and returns its size and what it
+// had to leave out.
+func writeBackup(file, phrase string, work int, m manifest, stores io.Reader) (n int64, left []string, err error) {
 	recipient, err := age.NewScryptRecipient(phrase)
 	if err != nil {
-		return 0, inputError{err}
+		return 0, nil, inputError{err}
 	}
-	recipient.SetWorkFactor(passphraseWork)
+	recipient.SetWorkFactor(work)
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return 0, inputError{err}
+		return 0, nil, inputError{err}
 	}
 	defer func() {
 		if err = errors.Join(err, f.Close()); err != nil {
@@ -198,139 +195,50 @@ func writeBackup(file, phrase string, c *configs.Config, stores io.Reader) (n in
 	}()
 	secret, err := age.Encrypt(f, recipient)
 	if err != nil {
-		return 0, fmt.Errorf("encrypt the backup: %w", err)
+		return 0, nil, fmt.Errorf("encrypt the backup: %w", err)
 	}
 	packed := gzip.NewWriter(secret)
-	if err = writeArchive(packed, c, stores); err != nil {
-		return 0, fmt.Errorf("write the backup: %w", err)
+	k := &packer{t: tar.NewWriter(packed), places: m.Places, self: realPath(file), lacks: authority}
+	if err = k.archive(m, stores); err != nil {
+		return 0, nil, fmt.Errorf("write the backup: %w", err)
 	}
 	if err = errors.Join(packed.Close(), secret.Close(), f.Sync()); err != nil {
-		return 0, fmt.Errorf("write the backup: %w", err)
+		return 0, nil, fmt.Errorf("write the backup: %w", err)
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	return info.Size(), nil
+	return info.Size(), k.left, nil
 }
 
-func writeArchive(w io.Writer, c *configs.Config, stores io.Reader) error {
-	places, err := placesOf(c)
-	if err != nil {
-		return err
-	}
-	m := manifest{Format: backupFormat, Created: time.Now().UTC(), Version: version(), Group: c.Group, Core: c.Core, Places: places}
+// archive writes the whole archive.
+func (k *packer) archive(m manifest, stores io.Reader) error {
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return err
 	}
-	t := tar.NewWriter(w)
-	if err := t.WriteHeader(&tar.Header{Name: manifestName, Mode: 0o600, Size: int64(len(text)), ModTime: m.Created, Format: tar.FormatPAX}); err != nil {
+	if err := k.t.WriteHeader(&tar.Header{Name: manifestName, Mode: 0o600, Size: int64(len(text)), ModTime: m.Created, Format: tar.FormatPAX}); err != nil {
 		return err
 	}
-	if _, err := t.Write(text); err != nil {
+	if _, err := k.t.Write(text); err != nil {
 		return err
 	}
-	for _, p := range places {
-		if p.Name == dataPlace {
-			err = addStores(t, stores)
-		} else {
-			err = addPlace(t, p)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return t.Close()
-}
-
-// placesOf lists what belongs to a site: the group file first, so that a reader has it
-// first.
-func placesOf(c *configs.Config) ([]place, error) {
-	places := []place{
-		{Name: configPlace, Path: c.File}, {Name: "pki", Path: c.PKI.Dir, Key: "pki.dir"},
-		{Name: dataPlace, Path: c.Data, Key: "data"},
-	}
-	if c.Cloud != nil {
-		places = append(places,
-			place{Name: "cloud/certificate.pem", Path: c.Cloud.Certificate, Key: "cloud.certificate"},
-			place{Name: "cloud/ca.pem", Path: c.Cloud.CA, Key: "cloud.ca"})
-		// A key in a token stays there, and its PIN beside it: elsewhere it opens nothing.
-		if _, inToken := tokenKey(c); !inToken {
-			places = append(places, place{Name: "cloud/private.key", Path: c.Cloud.Key, Key: "cloud.key"})
-		}
-	}
-	for i, f := range c.Functions {
-		places = append(places, place{Name: "functions/" + f.Name, Path: f.Dir, Key: fmt.Sprintf("functions.%d.dir", i)})
-	}
-	pki := c.PKI.Dir + string(filepath.Separator)
-	places = slices.DeleteFunc(places, func(p place) bool {
-		// The CA's folder has the first already; the others come with the system.
-		return strings.HasPrefix(p.Path, pki) || strings.HasPrefix(p.Path, "/etc/ssl/") || strings.HasPrefix(p.Path, "/usr/")
-	})
-	for i := range places {
-		p := &places[i]
-		info, err := os.Stat(p.Path)
-		if errors.Is(err, fs.ErrNotExist) && strings.Contains(p.Name, "/") {
-			p.Name = "" // of the cloud or a function, which are not set up yet
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		p.Owner, p.Dir = ownerOf(info), info.IsDir()
-		if p.Dir {
-			p.Mode = uint32(info.Mode().Perm())
-		}
-	}
-	return slices.DeleteFunc(places, func(p place) bool { return p.Name == "" || p.Path == "" }), nil
-}
-
-// ownerOf names user and group: their numbers are others on another card.
-func ownerOf(info fs.FileInfo) string {
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return ""
-	}
-	uid, gid := strconv.Itoa(int(st.Uid)), strconv.Itoa(int(st.Gid))
-	if u, err := user.LookupId(uid); err == nil {
-		uid = u.Username
-	}
-	if g, err := user.LookupGroupId(gid); err == nil {
-		gid = g.Name
-	}
-	return uid + ":" + gid
-}
-
-// addPlace puts a file, or a folder with all that is in it, into an archive.
-func addPlace(t *tar.Writer, p place) error {
-	return filepath.WalkDir(p.Path, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(p.Path, path)
-		if err != nil {
-			return err
-		}
-		name := p.Name
-		if rel != "." {
-			name += "/" + filepath.ToSlash(rel)
-		}
-		info, err := os.Stat(path) // a link to a file is kept as the file
+	for _, p := range m.Places {
 		switch {
-		case strings.HasPrefix(e.Name(), ".tmp-"):
-			return nil // not whole
-		case err != nil:
-			return err
-		case info.Mode().IsRegular():
-			return addFile(t, name, path)
-		case e.IsDir() && rel != ".":
-			h := headerOf(name+"/", info)
-			h.Typeflag = tar.TypeDir
-			return t.WriteHeader(h)
+		case p.Name == dataPlace:
+			err = addStores(k.t, stores)
+		case p.Within == "":
+			err = k.place(p)
 		}
-		return nil
-	})
+		if err != nil {
+			return err
+		}
+	}
+	if len(k.lacks) > 0 {
+		return badInput("the group CA is not whole: there is no %s (without it a backup is worth little; bring it back, or name its folder in pki.dir)", k.lacks[0])
+	}
+	return k.t.Close()
 }
 
 // addStores takes over an archive of databases.

@@ -109,6 +109,13 @@ func headerOf(name string, info fs.FileInfo) *tar.Header {
 	return h
 }
 
+// addHead puts what has no content, a folder or a link to somewhere, into an archive.
+func addHead(t *tar.Writer, name string, kind byte, to string, info fs.FileInfo) error {
+	h := headerOf(name, info)
+	h.Typeflag, h.Linkname = kind, to
+	return t.WriteHeader(h)
+}
+
 // addFile puts a file into an archive.
 func addFile(t *tar.Writer, name, file string) error {
 	f, err := os.Open(file)

@@ -67,6 +67,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	config         string // --config
+	scryptWork     int    // of backups; 0: passphraseWork
 }
 
 // main runs one command and returns its exit code.

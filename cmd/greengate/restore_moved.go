@@ -36,8 +36,16 @@ func (r *restoring) moveGroupFile(content io.Reader) (string, error) {
 			return "", err
 		}
 	}
-	if _, err := configs.Parse(r.config(), []byte(text)); err != nil {
+	c, err := configs.Parse(r.config(), []byte(text))
+	if err != nil {
 		return "", fmt.Errorf("move the group file: %w", err)
+	}
+	for _, now := range namedPlaces(c) {
+		for _, p := range r.places {
+			if p.Key != "" && p.Key == now.Key && p.Path != filepath.Clean(now.Path) {
+				return "", fmt.Errorf("move the group file: %s leads to %s, and not to %s (restore without --to, and write the path of that key plainly)", p.Key, now.Path, p.Path)
+			}
+		}
 	}
 	return text, nil
 }
@@ -58,6 +66,9 @@ func nodeOf(text, key string) *yaml.Node {
 	n := root.Content[0]
 	for _, step := range strings.Split(key, ".") {
 		var next *yaml.Node
+		if n.Kind == yaml.AliasNode {
+			n = n.Alias
+		}
 		switch n.Kind {
 		case yaml.MappingNode:
 			for i := 0; i+1 < len(n.Content); i += 2 {

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"archive/tar"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// packer puts the files of a site into an archive. Each place is in it as a file or folder,
+// also where a link leads to it. A link inside a place stays one as long as what it leads to
+// is in the archive; what it brings in from elsewhere is in the archive in its stead.
+//
+// The text of a link is relative, from name to name in the archive, or absolute, when it
+// leads to what is not in it.
+type packer struct {
+	t      *tar.Writer
+	places []place
+	self   string   // the file that is being written
+	left   []string // files that no archive can have
+	lacks  []string // names that must come yet
+	roots  []root   // of the place at hand, and of what links have brought into it
+}
+
+// authority is the group CA: without it no gateway starts, and every device needs another.
+var authority = []string{pkiPlace + "/root-ca.pem", pkiPlace + "/root-ca.key"}
+
+// without is a list without a name.
+func without(list []string, name string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == name })
+}
+
+// root is a file or folder without links in its path, and its name in the archive.
+type root struct{ real, name string }
+
+// place puts a file, or a folder with all that is in it, into the archive.
+func (k *packer) place(p place) error {
+	k.roots = []root{{p.real, p.Name}}
+	return k.entry(p.Name, p.Path, p.real)
+}
+
+// entry adds what is at real under a name. In the site it is at path, which may lead there
+// through links.
+func (k *packer) entry(name, path, real string) error {
+	k.lacks = without(k.lacks, name)
+	info, err := os.Lstat(real)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // gone in this moment: a site that works has such files
+	case err != nil:
+		return err
+	case info.Mode().IsRegular():
+		return addFile(k.t, name, real)
+	case info.IsDir():
+		return k.folder(name, path, real, info)
+	case info.Mode()&fs.ModeSymlink != 0:
+		return k.link(name, path, real)
+	case info.Mode()&fs.ModeSocket == 0: // a socket is made anew by who listens
+		k.left = append(k.left, path)
+	}
+	return nil
+}
+
+func (k *packer) folder(name, path, real string, info fs.FileInfo) error {
+	if real != k.roots[0].real { // the manifest has that one
+		if err := addHead(k.t, name+"/", tar.TypeDir, "", info); err != nil {
+			return err
+		}
+	}
+	entries, err := os.ReadDir(real)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		sub := filepath.Join(real, e.Name())
+		if k.elsewhere(filepath.Join(path, e.Name()), sub, e) {
+			continue
+		}
+		if err := k.entry(name+"/"+e.Name(), filepath.Join(path, e.Name()), sub); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// elsewhere reports whether a file in a folder is not to be added with it: it is not whole,
+// or comes by itself.
+func (k *packer) elsewhere(path, real string, e fs.DirEntry) bool {
+	if real == k.self || k.roots[0].name == pkiPlace && strings.HasPrefix(e.Name(), ".tmp-") {
+		return true
+	}
+	return slices.ContainsFunc(k.places, func(p place) bool {
+		if p.Within != "" {
+			return false
+		}
+		// The databases are copied in another way, under whatever name they are found.
+		if real == p.real && (p.Name == configPlace || p.Name == dataPlace) {
+			return true
+		}
+		_, leads := below(p.Path, path)
+		return p.Path == path || leads && e.Type()&fs.ModeSymlink != 0
+	})
+}
+
+// link adds a link, or what it leads to.
+func (k *packer) link(name, path, real string) error {
+	text, err := os.Readlink(real)
+	if err != nil {
+		return err
+	}
+	info, err := os.Lstat(real)
+	if err != nil {
+		return err
+	}
+	next := nextOf(real, text)
+	target, broken := filepath.EvalSymlinks(real)
+	for _, there := range []string{next, target} {
+		to, ok := k.nameOf(there)
+		if !ok {
+			continue
+		}
+		if text, err = filepath.Rel(filepath.Dir(name), to); err != nil {
+			return err
+		}
+		return addHead(k.t, name, tar.TypeSymlink, text, info)
+	}
+	if broken != nil || k.stays(real, target) {
+		return addHead(k.t, name, tar.TypeSymlink, next, info)
+	}
+	if info, err := os.Stat(target); err == nil && info.IsDir() {
+		// A second link to there leads to the first, and so does one from in there: there
+		// is an end to it, even where links go round in circles.
+		k.roots = append(k.roots, root{target, name})
+	}
+	return k.entry(name, path, target)
+}
+
+// nameOf is the name in the archive of what is at real.
+func (k *packer) nameOf(real string) (string, bool) {
+	for _, r := range slices.Backward(k.roots) { // the tree at hand before others
+		if rel, ok := below(real, r.real); ok {
+			return filepath.Join(r.name, rel), true
+		}
+	}
+	for _, p := range k.places {
+		if rel, ok := below(real, p.real); ok && p.Within == "" {
+			return filepath.Join(p.Name, rel), true
+		}
+	}
+	return "", false
+}
+
+// stays reports whether what a link leads to is left out: a folder around the link or a
+// place, one of the system, or what the kernel shows.
+func (k *packer) stays(link, target string) bool {
+	around := func(p place) bool { _, in := below(p.real, target); return in }
+	if _, in := below(link, target); in || slices.ContainsFunc(k.places, around) {
+		return true
+	}
+	for _, dir := range []string{"/proc", "/sys", "/dev", "/run"} {
+		if _, is := below(target, dir); is {
+			return true
+		}
+	}
+	info, err := os.Stat(target)
+	return err == nil && info.IsDir() && ofSystem(target+"/")
+}
+
+// realPath is the absolute path of a file, without links as far as that can be seen.
+func realPath(file string) string {
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return file
+	}
+	if real, err := filepath.EvalSymlinks(abs); err == nil {
+		return real
+	}
+	return abs
+}
+
+// nextOf is where a link leads, as an absolute path. What is there may be a link again.
+func nextOf(link, text string) string {
+	if !filepath.IsAbs(text) {
+		text = filepath.Dir(link) + "/" + text // not cleaned: behind a link .. is another folder
+	}
+	dir, base := filepath.Split(strings.TrimRight(text, "/"))
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		return filepath.Join(real, base)
+	}
+	return filepath.Clean(text)
+}

@@ -34,6 +34,7 @@ type manifest struct {
 	Version string    `json:"version"` // of the program
 	Group   string    `json:"group"`
 	Core    string    `json:"core"`
+	Home    place     `json:"home"` // the folder of the group file: its owner and mode
 	Places  []place   `json:"places"`
 }
 
@@ -86,7 +87,11 @@ func (a *app) backup(ctx context.Context, file, phraseFile string) error {
 		return err
 	}
 	defer stores.Close()
-	m := manifest{Format: backupFormat, Created: time.Now().UTC(), Version: version(), Group: c.Group, Core: c.Core, Places: places}
+	home := place{Path: filepath.Dir(c.File)}
+	if err := home.look(); err != nil {
+		return err
+	}
+	m := manifest{Format: backupFormat, Created: time.Now().UTC(), Version: version(), Group: c.Group, Core: c.Core, Home: home, Places: places}
 	n, left, err := writeBackup(file, phrase, cmp.Or(a.scryptWork, passphraseWork), m, stores)
 	if err != nil {
 		return err

@@ -40,19 +40,12 @@ func placesOf(c *configs.Config) ([]place, error) {
 	var places []place
 	for _, p := range namedPlaces(c) {
 		p.Path = filepath.Clean(p.Path)
-		info, err := os.Stat(p.Path)
+		err := p.look()
 		if errors.Is(err, fs.ErrNotExist) && strings.Contains(p.Name, "/") {
 			continue // of the cloud or a function, which are not set up yet
 		}
 		if err != nil {
 			return nil, err
-		}
-		if p.real, err = filepath.EvalSymlinks(p.Path); err != nil {
-			return nil, err
-		}
-		p.Owner, p.Dir = ownerOf(info), info.IsDir()
-		if p.Dir {
-			p.Mode = uint32(info.Mode().Perm())
 		}
 		places = append(places, p)
 	}
@@ -61,6 +54,20 @@ func placesOf(c *configs.Config) ([]place, error) {
 	}
 	// A key of the spool is in a backup with the folder of the CA, and else kept apart.
 	return slices.DeleteFunc(places, func(p place) bool { return strings.HasPrefix(p.Name, spoolPlace) && p.Within == "" }), nil
+}
+
+// look finds out what is there.
+func (p *place) look() error {
+	info, err := os.Stat(p.Path)
+	if err != nil {
+		return err
+	}
+	p.Owner, p.Dir = ownerOf(info), info.IsDir()
+	if p.Dir {
+		p.Mode = uint32(info.Mode().Perm())
+	}
+	p.real, err = filepath.EvalSymlinks(p.Path)
+	return err
 }
 
 // namedPlaces are the paths that the group file names.

@@ -133,7 +133,9 @@ func addFile(t *tar.Writer, name, file string) error {
 		return err
 	}
 	// Copied by the size of the header: a file that grows meanwhile does no harm.
-	if _, err := io.CopyN(t, f, info.Size()); err != nil {
+	if _, err := io.CopyN(t, f, info.Size()); errors.Is(err, io.EOF) {
+		return fmt.Errorf("read %s: it became shorter meanwhile (try again)", file)
+	} else if err != nil {
 		return fmt.Errorf("read %s: %w", file, err)
 	}
 	return nil

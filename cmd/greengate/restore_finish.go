@@ -21,6 +21,11 @@ func (r *restoring) finish(ctx context.Context, m *manifest) error {
 			}
 		}
 	}
+	if m.Home.Dir {
+		if err := r.folder(filepath.Dir(r.config()), os.FileMode(m.Home.Mode), m.Home.Owner); err != nil {
+			return err
+		}
+	}
 	if err := r.mendStores(ctx); err != nil {
 		return err
 	}

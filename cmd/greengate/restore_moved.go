@@ -112,25 +112,31 @@ func setKey(text, key, value string) (string, error) {
 	return strings.Join(lines, ""), nil
 }
 
-// giveTo gives a file to user:group, by name, when we are root. Who is not known on
-// this machine leaves it to root.
+// giveTo gives a file to user:group when we are root. Who is not known on this machine
+// leaves it to root.
 func giveTo(path, owner string) error {
-	name, group, ok := strings.Cut(owner, ":")
+	uid, gid, ok := idsOf(owner)
 	if os.Geteuid() != 0 || !ok {
 		return nil
 	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		return nil
+	return os.Lchown(path, uid, gid)
+}
+
+// idsOf finds the numbers of user:group. Who had no name, as in a container, is a number.
+func idsOf(owner string) (uid, gid int, ok bool) {
+	name, group, _ := strings.Cut(owner, ":")
+	if u, err := user.Lookup(name); err == nil {
+		name = u.Uid
+		if _, err := strconv.Atoi(group); err != nil {
+			gid, _ = strconv.Atoi(u.Gid)
+		}
 	}
-	gid := u.Gid
 	if g, err := user.LookupGroup(group); err == nil {
-		gid = g.Gid
+		group = g.Gid
 	}
-	uid, errU := strconv.Atoi(u.Uid)
-	id, errG := strconv.Atoi(gid)
-	if errU != nil || errG != nil {
-		return nil
+	uid, err := strconv.Atoi(name)
+	if id, err := strconv.Atoi(group); err == nil {
+		gid = id
 	}
-	return os.Lchown(path, uid, id)
+	return uid, gid, err == nil
 }

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"os"
+	"testing"
+)
+
+// A site of which each part is a link to somewhere else is saved like any other.
+func TestBackupOfASiteOfLinks(t *testing.T) {
+	s := newSaved(t)
+	s.functions("fn")
+	s.rename("site/pki", "card/keys")
+	s.link("site/pki", "../card/keys")
+	s.rename("card/keys/issued", "card/record")
+	s.link("card/keys/issued", s.at("card/record"))
+	s.rename("site/data", "card/data")
+	s.link("site/data", s.at("card/data"))
+	s.write("card/data/admin-token", "a hash")
+	s.write("site/release-1/app.py", "print(1)")
+	s.link("site/fn", "release-1")
+	s.rename("site/group.yaml", "card/home.yaml")
+	s.link("site/group.yaml", "../card/home.yaml")
+	s.comesBack()
+
+	s.same("card/record", "copy/pki/issued")
+	if err := os.RemoveAll(s.at("copy/pki/issued")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(s.at("card/keys/issued")); err != nil {
+		t.Fatal(err)
+	}
+	s.same("card/keys", "copy/pki")
+	s.same("site/release-1", "copy/fn")
+	s.says("copy/data/admin-token", "a hash")
+	s.sameFile("card/home.yaml", "copy/group.yaml")
+}
+
+// A link in a folder comes back as a link when what it leads to comes back too, and else as
+// what it leads to.
+func TestLinksInAFolderComeBack(t *testing.T) {
+	s := newSaved(t)
+	s.functions("fn", s.at("lib")) // the second moves to another place
+	s.write("site/fn/releases/2/app.py", "print(2)")
+	s.link("site/fn/current", "releases/2")
+	s.link("site/fn/app.py", "current/../2/app.py") // .. of where current leads
+	s.link("site/fn/next", "releases/3")            // not there yet
+	s.link("site/fn/loop", "loop")
+	s.write("lib/common.py", "common")
+	s.rename("site/pki/root-ca.key", "site/pki/safe/ca.key")
+	s.link("site/pki/root-ca.key", "safe/ca.key")
+	s.link("site/fn/python", "/usr/bin") // of the system
+	s.link("site/fn/up", s.at("."))      // all of the site
+	s.link("site/fn/gone", "/nowhere/x")
+	s.comesBack()
+	s.same("site/pki", "copy/pki")
+	got := s.tree("copy/fn")
+	if got["/app.py"] = s.tree("site/fn")["/app.py"]; len(got) != len(s.tree("site/fn")) {
+		t.Errorf("came back: %q", got)
+	}
+	s.says("copy/fn/app.py", "print(2)")
+	for path, to := range map[string]string{
+		"current": "releases/2", "next": "releases/3", "loop": "loop", "python": "/usr/bin", "up": s.at("."), "gone": "/nowhere/x",
+	} {
+		s.leads("copy/fn/"+path, to)
+	}
+}
+
+func TestLinksOutOfAFolderBringItIn(t *testing.T) {
+	s := newSaved(t)
+	s.functions("fn", s.at("lib"))
+	s.write("site/fn/app.js", "app")
+	s.write("shared/index.js", "shared")
+	s.write("shared/deep/a.js", "deep")
+	s.link("shared/self", ".")
+	s.link("shared/deep/back", "../index.js")
+	s.link("site/fn/node_modules", "../../shared")
+	s.link("site/fn/again", s.at("shared/deep")) // the second way to the same
+	s.write("lib/common.js", "common")
+	s.link("site/fn/common.js", "../../lib/common.js") // of another function
+	s.link("site/fn/keys", "../pki")                   // never copied
+	s.comesBack()
+
+	s.same("shared", "copy/fn/node_modules")
+	s.says("copy/fn/again/a.js", "deep")
+	s.leads("copy/fn/common.js", "../functions/f1/common.js")
+	s.says("copy/fn/common.js", "common")
+	s.leads("copy/fn/keys", "../pki")
+}

@@ -20,8 +20,16 @@ func TestBackupOfASiteOfLinks(t *testing.T) {
 	s.link("site/fn", "release-1")
 	s.rename("site/group.yaml", "card/home.yaml")
 	s.link("site/group.yaml", "../card/home.yaml")
+	s.rename("card/keys/server.key", "card/data/server.key")
+	s.link("card/keys/server.key", "../data/server.key")
 	s.comesBack()
 
+	s.sameFile("card/data/server.key", "copy/pki/server.key")
+	for _, path := range []string{"copy/pki/server.key", "card/keys/server.key"} {
+		if err := os.Remove(s.at(path)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s.same("card/record", "copy/pki/issued")
 	if err := os.RemoveAll(s.at("copy/pki/issued")); err != nil {
 		t.Fatal(err)

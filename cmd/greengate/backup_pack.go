@@ -45,7 +45,6 @@ func (k *packer) place(p place) error {
 // entry adds what is at real under a name. In the site it is at path, which may lead there
 // through links.
 func (k *packer) entry(name, path, real string) error {
-	k.lacks = without(k.lacks, name)
 	info, err := os.Lstat(real)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -53,6 +52,7 @@ func (k *packer) entry(name, path, real string) error {
 	case err != nil:
 		return err
 	case info.Mode().IsRegular():
+		k.lacks = without(k.lacks, name)
 		return addFile(k.t, name, real)
 	case info.IsDir():
 		return k.folder(name, path, real, info)
@@ -125,6 +125,9 @@ func (k *packer) link(name, path, real string) error {
 		if text, err = filepath.Rel(filepath.Dir(name), to); err != nil {
 			return err
 		}
+		if broken == nil {
+			k.lacks = without(k.lacks, name)
+		}
 		return addHead(k.t, name, tar.TypeSymlink, text, info)
 	}
 	if broken != nil || k.stays(real, target) {
@@ -138,8 +141,12 @@ func (k *packer) link(name, path, real string) error {
 	return k.entry(name, path, target)
 }
 
-// nameOf is the name in the archive of what is at real.
+// nameOf is the name in the archive of what is at real. Of data only databases are there: the
+// CA needs what links lead to, and a function shall get no copy.
 func (k *packer) nameOf(real string) (string, bool) {
+	if rel, ok := k.inData(real); ok {
+		return filepath.Join(dataPlace, rel), k.roots[0].name != pkiPlace
+	}
 	for _, r := range slices.Backward(k.roots) { // the tree at hand before others
 		if rel, ok := below(real, r.real); ok {
 			return filepath.Join(r.name, rel), true
@@ -153,6 +160,18 @@ func (k *packer) nameOf(real string) (string, bool) {
 	return "", false
 }
 
+// inData reports whether something lies in data, and not in a place within data.
+func (k *packer) inData(real string) (rel string, ok bool) {
+	inner := place{}
+	for _, p := range k.places {
+		if _, in := below(real, p.real); in && len(p.real) > len(inner.real) {
+			inner = p
+		}
+	}
+	rel, ok = below(real, inner.real)
+	return rel, ok && inner.Name == dataPlace
+}
+
 // stays reports whether what a link leads to is left out: a folder around the link or a
 // place, one of the system, or what the kernel shows.
 func (k *packer) stays(link, target string) bool {
@@ -160,13 +179,14 @@ func (k *packer) stays(link, target string) bool {
 	if _, in := below(link, target); in || slices.ContainsFunc(k.places, around) {
 		return true
 	}
-	for _, dir := range []string{"/proc", "/sys", "/dev", "/run"} {
-		if _, is := below(target, dir); is {
-			return true
-		}
+	lies := func(in ...string) bool {
+		return slices.ContainsFunc(in, func(dir string) bool { return strings.HasPrefix(target+"/", dir) })
+	}
+	if lies("/proc/", "/sys/") { // files there have no size
+		return true
 	}
 	info, err := os.Stat(target)
-	return err == nil && info.IsDir() && ofSystem(target+"/")
+	return err == nil && info.IsDir() && (ofSystem(target+"/") || lies("/dev/", "/run/"))
 }
 
 // realPath is the absolute path of a file, without links as far as that can be seen.

@@ -396,12 +396,18 @@ func TestBackupIsNotInItself(t *testing.T) {
 func TestNoBackupWithoutTheAuthority(t *testing.T) {
 	s := newSaved(t)
 	s.rename("site/pki/root-ca.key", "root-ca.key")
-	if code, said := s.command("backup", s.at("b")); code != exitInput || !strings.Contains(said, "there is no pki/root-ca.key") {
-		t.Errorf("exit code %d, %s", code, said)
+	refused := func(how string) {
+		t.Helper()
+		if code, said := s.command("backup", s.at("b")); code != exitInput || !strings.Contains(said, "there is no pki/root-ca.key") {
+			t.Errorf("%s: exit code %d, %s", how, code, said)
+		}
+		if _, err := os.Stat(s.at("b")); err == nil {
+			t.Errorf("%s: there is a backup", how)
+		}
 	}
-	if _, err := os.Stat(s.at("b")); err == nil {
-		t.Error("there is a backup")
-	}
+	refused("no key")
+	s.link("site/pki/root-ca.key", "lost.key")
+	refused("a link to no key")
 }
 
 // format1 writes a backup as greengate did before it knew of links and of shared places.

@@ -96,8 +96,8 @@ func (a *app) backup(ctx context.Context, file, phraseFile string) error {
 	if err != nil {
 		return err
 	}
-	for _, path := range left {
-		a.complain(fmt.Errorf("note: %s is not in the backup: it is no file, folder or link", printable(path)))
+	for _, text := range left {
+		a.complain(errors.New("note: " + printable(text)))
 	}
 	for _, k := range spoolKeys(c) {
 		if !strings.HasPrefix(k.file, c.PKI.Dir+string(filepath.Separator)) { // what is there is in it
@@ -182,7 +182,7 @@ func copyStoreFile(ctx context.Context, to, file string) error {
 }
 
 // writeBackup writes a new file, whole or not at all, and returns its size and what it
-// had to leave out.
+// leaves out.
 func writeBackup(file, phrase string, work int, m manifest, stores io.Reader) (n int64, left []string, err error) {
 	recipient, err := age.NewScryptRecipient(phrase)
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -59,7 +60,15 @@ func TestLinksInAFolderComeBack(t *testing.T) {
 	s.link("site/fn/python", "/usr/bin") // of the system
 	s.link("site/fn/up", s.at("."))      // all of the site
 	s.link("site/fn/gone", "/nowhere/x")
-	s.comesBack()
+	said := s.comesBack()
+	for _, name := range []string{"python", "up", "gone"} {
+		if !strings.Contains(said, "/fn/"+name+" stays a link to /") {
+			t.Errorf("nothing was said of %s: %s", name, said)
+		}
+	}
+	if strings.Contains(said, "next") || strings.Contains(said, "loop") {
+		t.Errorf("something was said of links that come back whole: %s", said)
+	}
 	s.same("site/pki", "copy/pki")
 	got := s.tree("copy/fn")
 	if got["/app.py"] = s.tree("site/fn")["/app.py"]; len(got) != len(s.tree("site/fn")) {

@@ -20,7 +20,7 @@ type packer struct {
 	t      *tar.Writer
 	places []place
 	self   string   // the file that is being written
-	left   []string // files that no archive can have
+	left   []string // what a person should know of what is left out
 	lacks  []string // names that must come yet
 	roots  []root   // of the place at hand, and of what links have brought into it
 }
@@ -59,7 +59,7 @@ func (k *packer) entry(name, path, real string) error {
 	case info.Mode()&fs.ModeSymlink != 0:
 		return k.link(name, path, real)
 	case info.Mode()&fs.ModeSocket == 0: // a socket is made anew by who listens
-		k.left = append(k.left, path)
+		k.left = append(k.left, path+" is not in the backup: it is no file, folder or link")
 	}
 	return nil
 }
@@ -131,6 +131,7 @@ func (k *packer) link(name, path, real string) error {
 		return addHead(k.t, name, tar.TypeSymlink, text, info)
 	}
 	if broken != nil || k.stays(real, target) {
+		k.left = append(k.left, path+" stays a link to "+next+", which is not in the backup")
 		return addHead(k.t, name, tar.TypeSymlink, next, info)
 	}
 	if info, err := os.Stat(target); err == nil && info.IsDir() {

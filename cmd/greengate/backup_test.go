@@ -271,9 +271,10 @@ func TestPlacesInFoldersOfTheSystem(t *testing.T) {
 // The databases in a backup are the copies, never the open files, wherever data lies.
 func TestBackupOfDataInAnotherFolder(t *testing.T) {
 	for where, edit := range map[string][2]string{
-		"in pki":     {"data: data", "data: pki/data"},
-		"around pki": {"data: data", "data: ."},
-		"pki is all": {"dir: pki", "dir: ."},
+		"in pki":            {"data: data", "data: pki/data"},
+		"in pki, by a link": {"data: data", "data: data"},
+		"around pki":        {"data: data", "data: ."},
+		"pki is all":        {"dir: pki", "dir: ."},
 	} {
 		t.Run(where, func(t *testing.T) {
 			s := newSaved(t)
@@ -283,6 +284,9 @@ func TestBackupOfDataInAnotherFolder(t *testing.T) {
 			case "in pki":
 				s.rename("site/data", "site/pki/data")
 				data = "site/pki/data"
+			case "in pki, by a link":
+				s.rename("site/data", "site/pki/state")
+				s.link("site/data", "pki/state")
 			case "around pki":
 				data = "site"
 			case "pki is all":
@@ -297,6 +301,9 @@ func TestBackupOfDataInAnotherFolder(t *testing.T) {
 			s.says(copied+"/admin-token", "a hash")
 			if _, err := os.Stat(s.at(copied + "/shadows.db-wal")); err == nil {
 				t.Errorf("an open database was copied as it was: %s", said)
+			}
+			if _, err := os.Stat(s.at("copy/pki/state")); err == nil {
+				t.Errorf("data was taken for a part of the CA: %s", said)
 			}
 		})
 	}

@@ -103,3 +103,15 @@ func TestLinksOutOfAFolderBringItIn(t *testing.T) {
 	s.says("copy/fn/common.js", "common")
 	s.leads("copy/fn/keys", "../pki")
 }
+
+// A path that restore cannot change in the group file would lead to the old site.
+func TestRestoreTellsOfAPathThatItCannotChange(t *testing.T) {
+	s := newSaved(t)
+	s.write("site/fn/app.py", "app")
+	s.edit("devices:\n", "functions:\n  - {name: a, command: [/bin/true], environment: {HOME: &home "+s.at("site/fn")+"}, dir: *home}\ndevices:\n")
+	s.must("backup", s.at("b"))
+	code, said := s.command("restore", s.at("b"), "--to", s.at("copy"))
+	if code != exitFailed || !strings.Contains(said, "functions.0.dir leads to "+s.at("site/fn")+", and not to "+s.at("copy/fn")) {
+		t.Errorf("exit code %d, %s", code, said)
+	}
+}

@@ -42,15 +42,10 @@ type house struct {
 // person would use, and runs its gateway until the test ends. What more says is
 // appended to the group file, whose last lines are the rows.
 func newHouse(t *testing.T, more ...string) *house {
-	return newHouseWith(t, testGroup, more...)
-}
-
-// newHouseWith does so with another group file than testGroup, which has the same lists.
-func newHouseWith(t *testing.T, group string, more ...string) *house {
 	h := &house{t: t, dir: t.TempDir()}
 	h.must("init", h.dir, "--core", "c_Core", "--key", "p-256")
 	// The rows come after their devices: until then the file would be wrong.
-	bare, _, _ := strings.Cut(group, "subscriptions:")
+	bare, _, _ := strings.Cut(testGroup, "subscriptions:")
 	h.write(bare)
 	h.must("device", "add", "switch", "--out", h.dir)
 	h.must("device", "add", "lamp", "--out", h.dir)
@@ -58,7 +53,7 @@ func newHouseWith(t *testing.T, group string, more ...string) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rows, _ := strings.Cut(group, "devices: []\n")
+	_, rows, _ := strings.Cut(testGroup, "devices: []\n")
 	h.write(string(text) + rows + strings.Join(more, ""))
 	h.run()
 	return h

@@ -137,8 +137,11 @@ func (p *pulse) check(ctx context.Context) error {
 // statusLine says in a line how the gateway is.
 func (g *gateway) statusLine() string {
 	var s client.Status
-	for _, report := range []func(*client.Status){g.reportSite, g.reportDevices, g.reportFaults, g.reportStores, g.page.Report} {
+	for _, report := range []func(*client.Status){g.reportSite, g.reportDevices, g.reportFaults, g.reportStores} {
 		report(&s)
+	}
+	if g.page != nil {
+		g.page.Report(&s)
 	}
 	connected := 0
 	for _, d := range s.Devices {

@@ -98,16 +98,14 @@ func TestSystemdHearsOfTheEnd(t *testing.T) {
 	m.hears("STOPPING=1")
 }
 
-// Faults of all kinds are in it; that of the page stands for those that no device brings.
+// Those of functions, too.
 func TestSystemdHearsOfFaults(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	m := newServiceManager(t, "300000")
+	h := newHouse(t, fmt.Sprintf("functions:\n  - {name: deaf, command: [/bin/sleep, '60'], dir: %q, queue: {max: 1}}\n", t.TempDir()))
+	for range 2 { // the second takes the place of the first
+		go func() { _, _ = h.gateway.functions.manager.Invoke(t.Context(), "deaf", nil, "x") }()
 	}
-	defer taken.Close()
-	m := newServiceManager(t, "")
-	newHouseWith(t, strings.Replace(testGroup, `listen: ""`, fmt.Sprintf("listen: %q", taken.Addr()), 1))
-	m.hears("STATUS=0 of 2 devices connected, 1 fault: the status page is not served at " + taken.Addr().String())
+	m.hears("STATUS=0 of 2 devices connected, 1 fault: deaf: calls of the function deaf are given up, 1 since the start")
 }
 
 // The messages of the heartbeat are nobody else's: no count and no line has them.

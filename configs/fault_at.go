@@ -24,6 +24,21 @@ func (c *Config) FaultAt(at, problem, hint string) Fault {
 	return f
 }
 
+// Place makes the positions of faults from FaultAt those of the text of another file, which is to
+// take the place of the one that they were found in.
+func (fs Faults) Place(file string, text []byte) {
+	r := newReport(file)
+	r.parse(text)
+	for i := range fs {
+		f := &fs[i]
+		f.File, f.Line, f.Column = file, 0, 0
+		if n, _ := r.locate(parsePath(f.Path)); n != nil {
+			f.Line, f.Column = n.Line, n.Column
+		}
+	}
+	fs.sort()
+}
+
 // parsePath reads what path.String writes, as far as keys without quotes go.
 func parsePath(s string) (p path) {
 	for step := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {

@@ -102,13 +102,13 @@ func (a *app) checkFile(ctx context.Context) (c *configs.Config, faults configs.
 	if c == nil { // it is no YAML
 		return new(configs.Config), faults, nil
 	}
-	for _, err := range []error{checkPins(c), checkToken(ctx, c), checkSpoolKeys(c)} {
-		var more configs.Faults
-		if err != nil && !errors.As(err, &more) {
-			return nil, nil, err
-		}
-		faults = faults.With(more...)
+	var more configs.Faults
+	if err := checkPins(c); err != nil && !errors.As(err, &more) {
+		return nil, nil, err
 	}
+	faults = faults.With(more...)
+	checkToken(ctx, c)
+	checkSpoolKeys(c)
 	warnings := slices.DeleteFunc(c.Warnings, func(w configs.Fault) bool { return faults.Has(w.Path) })
 	c.Warnings = configs.Faults(nil).With(warnings...) // in the order of the file
 	return c, faults, nil

@@ -83,25 +83,22 @@ func corePair(ctx context.Context, c *configs.Config) (*tls.Certificate, error) 
 	return pair, err
 }
 
-// checkToken tells what is wrong with the core's key, when that is in a token: at FILE:LINE:COL, as
-// of the rest of the file. What may be well on the machine that the file is for, or when the
-// token is plugged in, becomes one of the warnings of c.
-func checkToken(ctx context.Context, c *configs.Config) error {
+// checkToken makes what is wrong with the core's key, when that is in a token, one of the warnings
+// of c. It is no fault: `run` serves the site without the key.
+func checkToken(ctx context.Context, c *configs.Config) {
 	if _, ok := tokenKey(c); !ok {
-		return nil
+		return
 	}
 	_, err := corePair(ctx, c)
 	if err == nil {
-		return nil
+		return
 	}
-	f := c.FaultAt("cloud.key", err.Error(), "")
+	problem, hint, tried := err.Error(), "", false
 	if wrong := (*token.Error)(nil); errors.As(err, &wrong) {
-		f.Problem, f.Hint = wrong.Problem, wrong.Hint
-		if !wrong.Absent {
-			return inputError{configs.Faults{f}}
-		}
+		problem, hint, tried = wrong.Problem, wrong.Hint, !wrong.Absent
 	}
-	f.Warning, f.Problem = true, "the key was not tried: "+f.Problem
-	c.Warnings = append(c.Warnings, f)
-	return nil
+	if !tried {
+		problem = "the key was not tried: " + problem
+	}
+	c.Warnings = append(c.Warnings, warningAt(c, "cloud.key", problem, hint))
 }

@@ -97,7 +97,7 @@ func (a *app) examine(ctx context.Context) *diagnosis {
 	d.checkDaemon(a)
 	for _, check := range []func(){
 		d.checkClock, d.checkDisk, d.checkCard, d.checkRights, d.checkPorts, d.checkPins,
-		d.checkCertificates, d.checkCloud, d.checkStores, d.checkFunctions,
+		d.checkCertificates, d.checkCloud, d.checkSpoolKeys, d.checkStores, d.checkFunctions,
 	} {
 		if d.config != nil && ctx.Err() == nil {
 			check()
@@ -154,9 +154,9 @@ func orMember(path string) string {
 }
 
 func (d *doctor) checkFile(a *app) {
+	next := "mend it: `greengate check` tells when it is right"
 	c, err := a.load()
 	if err != nil {
-		next := "mend it: `greengate check` tells when it is right"
 		if _, gone := os.Stat(a.config); errors.Is(gone, fs.ErrNotExist) {
 			next = "`greengate init` makes a site, and `greengate restore` brings one back from a backup"
 		}
@@ -168,6 +168,13 @@ func (d *doctor) checkFile(a *app) {
 	d.config = c
 	for _, w := range c.Warnings {
 		d.note("group file", "", "%s", w.Error())
+	}
+	file := *c // the warnings of this are told with the pins
+	if err := checkPins(&file); err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			d.wrong("group file", next, "%s", line)
+		}
+		return
 	}
 	d.well("group file", "%s: %s, %s", a.config, counted(int64(len(c.Devices)), "device"), counted(int64(len(c.Subscriptions)), "row"))
 }

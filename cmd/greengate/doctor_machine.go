@@ -243,6 +243,16 @@ func (d *doctor) checkPins() {
 	d.well("pins", "%s may use %s", userName(uid), chips[0])
 }
 
+// checkSpoolKeys tells which file is no key of the spool. A daemon that runs tells it itself.
+func (d *doctor) checkSpoolKeys() {
+	for _, k := range spoolKeys(d.config) {
+		_, err := telemetry.ReadKey(k.file)
+		if bad := (*telemetry.BadKey)(nil); errors.As(err, &bad) && d.status == nil {
+			d.wrong("spool", bad.Hint(), "%s: %s %s", k.path, bad.File, bad.Problem)
+		}
+	}
+}
+
 func inGroup(uid, gid uint32) bool {
 	u, err := user.LookupId(strconv.Itoa(int(uid)))
 	if err != nil {

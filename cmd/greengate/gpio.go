@@ -25,7 +25,7 @@ func newGPIO(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  help,
 	}
-	cmd.AddCommand(newGPIOList(a), newGPIOSet(a), newGPIOPress(a), newGPIOIdentify(a), newGPIOSafe(a))
+	cmd.AddCommand(newGPIOList(a), newGPIOSet(a), newGPIOPress(a), newGPIOIdentify(a), newGPIOSafe(a), newGPIOJudge(a))
 	return cmd
 }
 

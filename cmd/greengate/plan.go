@@ -72,6 +72,9 @@ func (a *app) plan(ctx context.Context, file string) (*client.Plan, []byte, erro
 		return nil, nil, err
 	}
 	p.File = file
+	if err := judgeNext(p, next, text); err != nil {
+		return nil, nil, err
+	}
 	if why := movesData(p); why != "" {
 		p.Notes = append(p.Notes, why)
 	}
@@ -112,6 +115,29 @@ func (a *app) readNext(file string) ([]byte, *configs.Config, error) {
 		c.Warnings[i].File = file
 	}
 	return text, c, nil
+}
+
+// judgeNext looks at what the new file of a plan names on this machine, in the sections that wait
+// for a start: it refuses pins with which that would fail, and notes the rest.
+func judgeNext(p *client.Plan, next *configs.Config, text []byte) (err error) {
+	waits := func(section string) bool { return p.Against == "file" || slices.Contains(p.Restart, section) }
+	told := len(next.Warnings)
+	if waits("gpio") {
+		err = checkPins(next)
+	}
+	if waits("cloud") {
+		checkSpoolKeys(next)
+	}
+	var faults configs.Faults
+	if errors.As(err, &faults) {
+		faults.Place(p.File, text)
+	}
+	notes := configs.Faults(next.Warnings[told:])
+	notes.Place(p.File, text)
+	for _, w := range notes {
+		p.Notes = append(p.Notes, w.Error())
+	}
+	return err
 }
 
 func (a *app) planOfFiles(c *configs.Config) (*client.Plan, error) {

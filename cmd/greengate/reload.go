@@ -52,6 +52,9 @@ func (g *gateway) take(old *configs.Config) (*configs.Config, error) {
 	if c.Data != g.begun.Data {
 		return nil, c.FaultAt("data", dataStays, moveData(g.begun.Data, c.Data))
 	}
+	if err := g.judgePins(old, c); err != nil {
+		return nil, err
+	}
 	table, err := subscriptions.Compile(c.Subscriptions, c.Site())
 	if err != nil {
 		return nil, fmt.Errorf("compile subscriptions: %w", err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"greengate/configs"
 	"greengate/core/admin/client"
+	"greengate/gpio"
 )
 
 // A running daemon stays where its data are, and says how they move.
@@ -28,6 +30,31 @@ func TestReloadRefusesAnotherDataFolder(t *testing.T) {
 	h.write(string(old))
 	if r, err := h.control.Reload(t.Context()); err != nil || r.Generation != 2 {
 		t.Errorf("the old file again: %+v, %v", r, err)
+	}
+}
+
+// Pins that are in the file already are not judged again: a board that has gone would keep back
+// whatever else changes.
+func TestReloadJudgesChangedPinsOnly(t *testing.T) {
+	file := func(pin string) *configs.Config {
+		c := configs.Default()
+		c.GPIO = &gpio.Config{Driver: "sim", LEDs: []gpio.Output{{Name: "red", Pin: pin}}}
+		return &c
+	}
+	g := &gateway{begun: file("GPIO98"), log: slog.New(slog.DiscardHandler)}
+	for _, c := range []struct {
+		old, next string
+		refused   bool
+	}{
+		{"GPIO17", "GPIO99", true},
+		{"GPIO99", "GPIO99", false}, // it waits for a restart
+		{"GPIO17", "GPIO98", false}, // that of the start
+		{"GPIO99", "GPIO17", false},
+	} {
+		err := g.judgePins(file(c.old), file(c.next))
+		if refused := err != nil; refused != c.refused || refused && !strings.Contains(err.Error(), `gpio.leds[0].pin: the board has no pin "GPIO99"`) {
+			t.Errorf("%s becomes %s: %v", c.old, c.next, err)
+		}
 	}
 }
 

@@ -52,37 +52,37 @@ func looseSpoolKey(k spoolKey) (loose, bool) {
 	}, true
 }
 
-// checkSpoolKeys tells what is wrong with the keys of the spool. One that is not there is
-// no fault of the file, and a warning: its stick may be in another place.
-func checkSpoolKeys(c *configs.Config) error {
-	var faults configs.Faults
+// checkSpoolKeys makes what is wrong with the keys of the spool warnings of c. None is a fault:
+// `run` serves the site without them, and looks for a better file every few seconds.
+func checkSpoolKeys(c *configs.Config) {
 	for _, k := range spoolKeys(c) {
 		_, err := telemetry.ReadKey(k.file)
-		if bad := (*telemetry.BadKey)(nil); errors.As(err, &bad) {
-			faults = append(faults, c.FaultAt(k.path, bad.File+" "+bad.Problem, bad.Hint()))
-			continue
-		}
-		problem, hint := keyWarning(c, k, err)
-		if problem != "" {
-			f := c.FaultAt(k.path, problem, hint)
-			f.Warning = true
-			c.Warnings = append(c.Warnings, f)
+		if problem, hint := keyWarning(c, k, err); problem != "" {
+			c.Warnings = append(c.Warnings, warningAt(c, k.path, problem, hint))
 		}
 	}
-	if len(faults) > 0 {
-		return inputError{faults}
-	}
-	return nil
+}
+
+// warningAt is a warning of the value at a path of c.
+func warningAt(c *configs.Config, path, problem, hint string) configs.Fault {
+	f := c.FaultAt(path, problem, hint)
+	f.Warning = true
+	return f
 }
 
 // keyWarning says what is unwise about a key of the spool that was read, or why it was not
 // read; empty: all is well.
 func keyWarning(c *configs.Config, k spoolKey, err error) (problem, hint string) {
+	meanwhile := "while that is so, what is encrypted with it waits"
+	if k.file == c.Cloud.Spool.Encrypt {
+		meanwhile = "while that is so, messages to the cloud are refused"
+	}
+	var bad *telemetry.BadKey
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && k.file == c.Cloud.Spool.Encrypt:
-		return k.file + " is not there: while that is so, messages to the cloud are refused", ""
+	case errors.As(err, &bad):
+		return bad.File + " " + bad.Problem + "; " + meanwhile, bad.Hint()
 	case errors.Is(err, fs.ErrNotExist):
-		return k.file + " is not there: what is encrypted with it waits until it is", ""
+		return k.file + " is not there: " + meanwhile, ""
 	case err != nil:
 		return "the key was not checked: " + err.Error(), ""
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"reflect"
 
+	"gopkg.in/yaml.v3"
+
 	"greengate/core/token"
 )
 
@@ -49,6 +51,35 @@ func Parse(name string, data []byte) (*Config, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// DataOf returns the data folder that a file names, whatever faults it has; "" is that it names none.
+// ok is false when it is no YAML.
+func DataOf(file []byte) (data string, ok bool) {
+	r := newReport("")
+	if !r.parseLifted(file) {
+		r = newReport("")
+		if r.root = topOf(file); r.root == nil {
+			return "", false
+		}
+	}
+	if n, found := r.locate(path{"data"}); found {
+		newDecoder(r).value(n, reflect.ValueOf(&data).Elem(), false)
+	}
+	return data, true
+}
+
+// topOf returns the mapping that a file is; nil when it is none. Unlike parse it does not look for
+// the place of what is wrong, which takes 20 times as long.
+func topOf(data []byte) *yaml.Node {
+	if len(data) > MaxSize {
+		return nil
+	}
+	docs, err := parseYAML(data)
+	if err != nil || len(docs) == 0 || len(docs[0].Content) == 0 || docs[0].Content[0].Kind != yaml.MappingNode {
+		return nil
+	}
+	return docs[0].Content[0]
 }
 
 func examine(name string, data []byte) (*Config, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -71,14 +72,23 @@ func dataOf(file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	data := configs.Default().Data
+	data, ok := configs.DataOf(text)
+	if !ok {
+		data = dataLine(text)
+	}
+	data = cmp.Or(data, configs.Default().Data)
+	if !filepath.IsAbs(data) {
+		data = filepath.Join(filepath.Dir(file), data)
+	}
+	return data, nil
+}
+
+// dataLine finds the data folder in a file that is no YAML, as it is most often written.
+func dataLine(text []byte) (data string) {
 	for line := range strings.Lines(string(text)) {
 		if value, ok := strings.CutPrefix(line, "data:"); ok {
 			_ = yaml.Unmarshal([]byte(value), &data) // no YAML string: the default, as good as any
 		}
 	}
-	if !filepath.IsAbs(data) {
-		data = filepath.Join(filepath.Dir(file), data)
-	}
-	return data, nil
+	return data
 }

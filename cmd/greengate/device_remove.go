@@ -78,10 +78,12 @@ func (a *app) removeDevice(ctx context.Context, thing string, rows bool) (*remov
 		done.Rows = append(done.Rows, removedRow(r))
 	}
 	if done.Withdrawn, err = s.authority.Withdraw(thing); err != nil {
-		return nil, err
+		err = fmt.Errorf("%w (they open nothing any more: the thing is no device, and a new `device add` withdraws them first)", err)
 	}
-	done.Daemon, err = a.takenUp(ctx, s.config)
-	return done, err
+	// Even then the connection is cut.
+	daemon, failed := a.takenUp(ctx, s.config)
+	done.Daemon = daemon
+	return done, errors.Join(err, failed)
 }
 
 // stillNamed lists the entries that name the thing, each with its place.

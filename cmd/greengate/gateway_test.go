@@ -233,6 +233,26 @@ func TestRemovedDeviceIsCutAtOnce(t *testing.T) {
 	}
 }
 
+// A record that cannot be changed, say on a read-only file system, keeps nobody connected.
+func TestRemovedDeviceIsCutWhateverBecomesOfItsRecord(t *testing.T) {
+	h := newHouse(t)
+	lamp := h.connect("lamp")
+	record := filepath.Join(h.dir, "pki", "issued", "lamp")
+	if err := errors.Join(os.RemoveAll(record), os.WriteFile(record, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	code, said, complaint := h.command("", "device", "remove", "lamp", "--rows")
+	if code != exitFailed || !strings.Contains(complaint, "withdraw the certificates of lamp: ") || !strings.Contains(complaint, "not a directory (they open nothing any more") {
+		t.Errorf("exit code %d, %s", code, complaint)
+	}
+	if !strings.Contains(said, "removed lamp, 0 certificates withdrawn\nremoved from line ") || !strings.Contains(said, "the running daemon has taken it up") {
+		t.Errorf("it says %s", said)
+	}
+	if _, err := lamp.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("reading on the connection of the removed device gives %v, want its end", err)
+	}
+}
+
 func TestReloadObeysAtOnce(t *testing.T) {
 	h := newHouse(t)
 	lamp, sw := h.connect("lamp"), h.connect("switch")

@@ -9,10 +9,25 @@ import (
 	"strings"
 )
 
+// users are the listeners by their addresses, as far as they have been checked.
+type users map[address]listener
+
+// address is where to listen; host "" is every address of this machine, of IPv4 and IPv6.
+type address struct {
+	host string
+	port int
+}
+
+// listener is an address as the file has it, and where it stands.
+type listener struct{ text, path string }
+
+// first is in the place of a host for the first listener of a port.
+const first = "*"
+
 // listeners checks the addresses of all listeners: each one legal, and none
 // used twice, which would fail at the second bind.
 func (k *checker) listeners() {
-	users := map[string]string{}
+	users := users{}
 	k.addresses(path{"broker", "listen"}, k.c.Broker.Listen, "0.0.0.0:8883", users)
 	k.addresses(path{"discovery", "listen"}, k.c.Discovery.Listen, "0.0.0.0:8443", users)
 	if k.c.Admin.Listen != "" {
@@ -22,7 +37,7 @@ func (k *checker) listeners() {
 }
 
 // addresses checks a list of addresses to listen on.
-func (k *checker) addresses(p path, list []string, example string, users map[string]string) {
+func (k *checker) addresses(p path, list []string, example string, users users) {
 	if len(list) == 0 {
 		k.check(p, "names no address", fmt.Sprintf("write [%q]", example))
 	}
@@ -32,7 +47,7 @@ func (k *checker) addresses(p path, list []string, example string, users map[str
 }
 
 // address checks one address to listen on and notes in users where it stands.
-func (k *checker) address(p path, a, example string, users map[string]string) {
+func (k *checker) address(p path, a, example string, users users) {
 	host, port, err := splitAddress(a)
 	if err != nil {
 		k.check(p, fmt.Sprintf("the address %q %v", clip(a), err), fmt.Sprintf("write HOST:PORT, as in %q", example))
@@ -41,20 +56,46 @@ func (k *checker) address(p path, a, example string, users map[string]string) {
 	if port == 0 { // any free port, each time another
 		return
 	}
-	switch host {
-	case "0.0.0.0", "::":
-		host = "" // every address of the machine
-	}
-	key := net.JoinHostPort(host, strconv.Itoa(port))
-	if first := users[key]; first != "" {
+	at, l := address{hostKey(host), port}, listener{a, p.String()}
+	every := address{"", port}
+	switch same, wide, any := users[at], users[every], users[address{first, port}]; {
+	case same.path != "":
 		hint := "take one out"
-		if strings.HasPrefix(first, "broker.") && p[0] == "discovery" {
-			hint = "a listener of discovery serves MQTT too, by ALPN: take it out of " + strings.TrimRight(first, "[]0123456789")
+		if strings.HasPrefix(same.path, "broker.") && p[0] == "discovery" {
+			hint = "a listener of discovery serves MQTT too, by ALPN: take it out of " + strings.TrimRight(same.path, "[]0123456789")
 		}
-		k.check(p, fmt.Sprintf("the address %q stands in %s already", clip(a), first), hint)
-		return
+		k.check(p, fmt.Sprintf("the address %q stands in %s already", clip(a), same.path), hint)
+	case wide.path != "":
+		k.check(p, fmt.Sprintf("the address %q is part of %q in %s, which is every address of this machine", clip(a), clip(wide.text), wide.path), k.elsewhere(p))
+	case at == every && any.path != "":
+		k.check(p, fmt.Sprintf("the address %q is every address of this machine, %q in %s too", clip(a), clip(any.text), any.path), k.elsewhere(p))
+	default:
+		users[at] = l
+		if any.path == "" {
+			users[address{first, port}] = l
+		}
 	}
-	users[key] = p.String()
+}
+
+// elsewhere is what to do about an address that is part of another one.
+func (k *checker) elsewhere(p path) string {
+	if p[0] == "admin" && !k.has(p...) {
+		return `it is the default of the status page: write another address, or "" for none`
+	}
+	return "write another port, or take one out"
+}
+
+// hostKey is the one form of a host to listen on. It is "" for every address: net.Listen takes
+// 0.0.0.0 for IPv6 too.
+func hostKey(host string) string {
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case err != nil:
+		return strings.ToLower(strings.TrimSuffix(host, "."))
+	case ip.Unmap().IsUnspecified():
+		return ""
+	}
+	return ip.Unmap().String()
 }
 
 // splitAddress reads HOST:PORT, where HOST may be empty and PORT is 0 to 65535.

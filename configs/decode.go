@@ -166,6 +166,9 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value) {
 			seen |= 1 << at
 			f := &s.fields[at]
 			d.value(value, v.Field(f.index), f.bytes)
+			if !f.told {
+				none(v.Field(f.index))
+			}
 			if f.silent && v.Field(f.index).IsZero() && !d.bad[value] {
 				problem := "is not more than 0"
 				if v.Field(f.index).Kind() == reflect.String {
@@ -184,6 +187,14 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value) {
 	}
 	if s.text >= 0 {
 		v.Field(s.text).SetString(d.text(n))
+	}
+}
+
+// none makes an empty list or map nil, as one that is not in the file is: who compares two
+// configurations finds no change.
+func none(v reflect.Value) {
+	if k := v.Kind(); (k == reflect.Slice || k == reflect.Map) && v.Len() == 0 {
+		v.SetZero()
 	}
 }
 

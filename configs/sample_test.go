@@ -22,7 +22,7 @@ func TestSampleIsTheDefaults(t *testing.T) {
 	c := mustParse(t, string(data))
 	want := Default()
 	want.Version, want.Group, want.Core = 1, "home", "gateway_Core"
-	if got := normal(c); !reflect.DeepEqual(got, normal(&want)) {
+	if got := essence(c); !reflect.DeepEqual(got, essence(&want)) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if len(c.Warnings) != 0 {

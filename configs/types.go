@@ -20,6 +20,8 @@ type field struct {
 	bytes bool // a size: KiB, MiB or GiB
 	// silent: its zero value means that the key is not there, so no file may write it.
 	silent bool
+	// told: an empty list or map says something else than none, and stays.
+	told bool
 }
 
 // defaulter is a type whose zero value is not what a silent file means. Every
@@ -37,7 +39,10 @@ func describe(t reflect.Type) *structInfo {
 		switch {
 		case !f.IsExported() || name == "":
 		case name != "-":
-			s.fields = append(s.fields, field{name: name, index: i, bytes: f.Tag.Get("unit") == "bytes", silent: f.Tag.Get("zero") == "absent"})
+			s.fields = append(s.fields, field{
+				name: name, index: i, bytes: f.Tag.Get("unit") == "bytes",
+				silent: f.Tag.Get("zero") == "absent", told: f.Tag.Get("empty") == "told",
+			})
 			s.names = append(s.names, name)
 		case f.Name == "Line":
 			s.line = i

@@ -34,8 +34,8 @@ type Row struct {
 	Shadow string `yaml:"shadow"`
 	// May is what From may do with them: get, update, delete, watch. Nil is
 	// all four.
-	May []string `yaml:"may"`
-	To  Ends     `yaml:"to"`
+	May []string `yaml:"may" empty:"told"`
+	To  Ends     `yaml:"to" empty:"told"`
 	// What follows concerns messages that wait for the cloud. Empty and zero:
 	// the defaults.
 

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +56,40 @@ func TestReloadJudgesChangedPinsOnly(t *testing.T) {
 		err := g.judgePins(file(c.old), file(c.next))
 		if refused := err != nil; refused != c.refused || refused && !strings.Contains(err.Error(), `gpio.leds[0].pin: the board has no pin "GPIO99"`) {
 			t.Errorf("%s becomes %s: %v", c.old, c.next, err)
+		}
+	}
+}
+
+// What says the same in other words is no change: an empty list, and all that `check --print` writes.
+func TestReloadOfTheSameInOtherWords(t *testing.T) {
+	const head = "version: 1\ngroup: home\ncore: c_Core\n"
+	parse := func(text string) *configs.Config {
+		t.Helper()
+		c, err := configs.Parse("/site/group.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	begun := parse(head + `gpio: {driver: sim, leds: [{name: red, pin: GPIO17}], sensors: [{name: room, kind: bme280, topic: room}]}
+functions: [{name: f, command: [/bin/true]}]
+cloud: {endpoint: a.example.com, certificate: c, key: k, ca: a}
+`)
+	var printed bytes.Buffer
+	if err := begun.Print(&printed); err != nil {
+		t.Fatal(err)
+	}
+	empty := head + `gpio: {driver: sim, leds: [{name: red, pin: GPIO17, interlock: []}], outputs: [], sensors: [{name: room, kind: bme280, topic: room, calibrate: {}}]}
+functions: [{name: f, command: [/bin/true], read: [], environment: {}}]
+cloud: {endpoint: a.example.com, certificate: c, key: k, ca: a, spool: {decrypt: []}}
+`
+	for name, text := range map[string]string{"empty lists": empty, "check --print": printed.String()} {
+		c := parse(text)
+		if keys := restartKeys(begun, c); len(keys) > 0 {
+			t.Errorf("%s: %v wait for a restart", name, keys)
+		}
+		if !reflect.DeepEqual(c.Functions, begun.Functions) {
+			t.Errorf("%s: the function would start anew: %+v", name, c.Functions)
 		}
 	}
 }

@@ -22,13 +22,14 @@ type RowRef struct {
 type InUse struct {
 	Thing string
 	Rows  []RowRef
+	Pins  []RowRef // bound to its shadow; they are changed by hand
 }
 
 // Error lists the entries.
 func (e *InUse) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "remove %q: these entries name it:", e.Thing)
-	for _, r := range e.Rows {
+	for _, r := range slices.Concat(e.Rows, e.Pins) {
 		fmt.Fprintf(&b, "\n  line %d: %s", r.Line, r.Text)
 	}
 	return b.String()
@@ -66,9 +67,9 @@ func RemoveDevice(data []byte, thing string, withRows bool) ([]byte, []RowRef, e
 	}
 	switch {
 	case len(pins) > 0 && withRows:
-		return nil, nil, &InUse{thing, pins}
+		return nil, nil, &InUse{Thing: thing, Pins: pins}
 	case len(rows)+len(pins) > 0 && !withRows:
-		return nil, nil, &InUse{thing, append(rows, pins...)}
+		return nil, nil, &InUse{thing, rows, pins}
 	}
 	s := newSource(data, r.root)
 	_, list := entryOf(r.root, "devices")

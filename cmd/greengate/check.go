@@ -59,6 +59,9 @@ warnings: the exit code is 0.`,
 		if err != nil {
 			return badInput("--unused-after: %w", err)
 		}
+		if least < 0 {
+			return badInput("--unused-after: a negative time has no meaning")
+		}
 		c, faults, err := a.checkFile(cmd.Context())
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"greengate/core/admin/client"
@@ -171,6 +172,30 @@ func TestPinThatFailsIsAFailure(t *testing.T) {
 func exitCodeOf(err error) int { return exitCode(failure{&client.Refusal{Code: pinCode(err)}}) }
 
 // All numbers in metadata are times, also those of arrays.
+// Lines that could not be printed are a failure, as with any other command.
+func TestLogsThatCannotBePrinted(t *testing.T) {
+	h := newHouse(t, "functions: [{name: f, command: [/bin/echo, hello], dir: "+t.TempDir()+", pinned: true}]\n")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	// Until there is a line to print.
+	_ = h.control.FunctionLogs(ctx, "f", 1, true, func(client.FunctionLine) { cancel() })
+	for _, more := range [][]string{nil, {"--follow"}, {"--follow", "--json"}} {
+		var complaint bytes.Buffer
+		a := &app{stdout: failing{}, stderr: &complaint}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		code := a.main(ctx, append([]string{"function", "logs", "f", "--config", h.file()}, more...))
+		if code != exitFailed || !strings.Contains(complaint.String(), "no space left on device") {
+			t.Errorf("%v: exit code %d, %s", more, code, &complaint)
+		}
+	}
+}
+
+// failing is a disk that is full.
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
 func TestNewestTime(t *testing.T) {
 	for metadata, want := range map[string]int64{
 		`{"desired":{"a":{"timestamp":5},"timestamp":{"timestamp":9}},"reported":{"b":[{"timestamp":7}]}}`: 9,

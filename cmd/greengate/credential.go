@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"greengate/core/pki"
 )
@@ -38,7 +39,7 @@ func reserve(dir, thing string, root []byte) (*credentialFiles, error) {
 	f.made = made
 	if err != nil {
 		f.remove()
-		return nil, fmt.Errorf("make folder: %w", err)
+		return nil, outError("make folder", dir, err)
 	}
 	for _, path := range []string{f.Certificate, f.PrivateKey} {
 		err := writeNew(path, nil, 0o600)
@@ -50,9 +51,17 @@ func reserve(dir, thing string, root []byte) (*credentialFiles, error) {
 		if errors.Is(err, os.ErrExist) {
 			return nil, badInput("%s is there already and is not written over (choose another folder with --out, or move it away)", path)
 		}
-		return nil, fmt.Errorf("write credential: %w", err)
+		return nil, outError("write credential", dir, err)
 	}
 	return f, nil
+}
+
+// outError is wrong input when a file is where the folder of --out should be.
+func outError(doing, dir string, err error) error {
+	if errors.Is(err, syscall.ENOTDIR) {
+		return badInput("--out %s: %w", dir, asFolder(err))
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }
 
 // fill writes the credential. After an error the files are gone.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -68,7 +69,7 @@ func (a *app) removeDevice(ctx context.Context, thing string, rows bool) (*remov
 	}
 	text, gone, err := configs.RemoveDevice(s.text, thing, rows)
 	if err != nil {
-		return nil, inputError{stillNamed(a.config, rows, err)}
+		return nil, inputError{stillNamed(a.config, err)}
 	}
 	if err := configs.WriteFile(a.config, text); err != nil {
 		return nil, err
@@ -87,17 +88,17 @@ func (a *app) removeDevice(ctx context.Context, thing string, rows bool) (*remov
 }
 
 // stillNamed lists the entries that name the thing, each with its place.
-func stillNamed(file string, rows bool, err error) error {
+func stillNamed(file string, err error) error {
 	var used *configs.InUse
 	if !errors.As(err, &used) {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	hint := fmt.Sprintf("`greengate device remove %s --rows` takes rows out, too", used.Thing)
-	if rows {
-		hint = "no command edits these: change them by hand first"
+	if len(used.Pins) > 0 {
+		hint = "no command edits pins: change them by hand first"
 	}
 	var b strings.Builder
-	for _, r := range used.Rows {
+	for _, r := range slices.Concat(used.Rows, used.Pins) {
 		fmt.Fprintf(&b, "%s:%d: names %s: %s\n", file, r.Line, used.Thing, r.Text)
 	}
 	return fmt.Errorf("%s%s is still named (%s)", &b, used.Thing, hint)

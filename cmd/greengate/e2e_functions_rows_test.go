@@ -91,7 +91,7 @@ func TestFunctionCommands(t *testing.T) {
 	if out := s.fails(2, "function", "invoke", "fails"); !strings.Contains(out, "greengate: fails failed: errorString: as always") {
 		t.Errorf("a call that fails says %q", out)
 	}
-	for _, wrong := range [][]string{{"function", "invoke", "none"}, {"function", "invoke", "topic", "--event", s.file}, {"function", "logs", "none"}, {"function", "test", "topic"},
+	for _, wrong := range [][]string{{"function", "invoke", "none"}, {"function", "invoke", "topic", "--event", s.file}, {"function", "logs", "none"}, {"function", "test", "topic"}, {"function", "invoke", "topic", "--topic", "a/#"},
 		{"function", "quarantine", "none"}, {"function", "requeue", "999"}, {"function", "discard", "999"}, {"function", "requeue", "--function", "none"}} {
 		s.fails(1, wrong...)
 	}

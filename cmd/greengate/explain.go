@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -120,8 +121,8 @@ func parseQuery(from, topic, to string) (q subscriptions.Query, err error) {
 	return q, nil
 }
 
-func writeExplanation(w io.Writer, file, to string, e *subscriptions.Explanation) error {
-	whom := ""
+func writeExplanation(out io.Writer, file, to string, e *subscriptions.Explanation) error {
+	w, whom := new(bytes.Buffer), ""
 	if to != "" {
 		whom = " to " + to
 	}
@@ -130,7 +131,8 @@ func writeExplanation(w io.Writer, file, to string, e *subscriptions.Explanation
 		if e.Suggest != "" {
 			fmt.Fprintf(w, "  to allow it, add under subscriptions:\n    %s\n", strings.ReplaceAll(e.Suggest, "\n", "\n    "))
 		}
-		return nil
+		_, err := w.WriteTo(out)
+		return err
 	}
 	fmt.Fprintf(w, "allowed: %s on %s%s\n", e.From, printable(e.Topic), whom)
 	for _, r := range e.Rows {
@@ -144,9 +146,10 @@ func writeExplanation(w io.Writer, file, to string, e *subscriptions.Explanation
 	if receivers == "" {
 		receivers = "nobody"
 	}
-	_, err := fmt.Fprintf(w, "  receivers  %s\n", receivers)
+	fmt.Fprintf(w, "  receivers  %s\n", receivers)
 	if e.Reason != "" {
-		_, err = fmt.Fprintf(w, "  note       %s\n", e.Reason)
+		fmt.Fprintf(w, "  note       %s\n", e.Reason)
 	}
+	_, err := w.WriteTo(out)
 	return err
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -142,16 +144,27 @@ too; this needs none.`,
 			return err
 		}
 		lines := []client.FunctionLine{} // of one document
-		err = daemon.FunctionLogs(cmd.Context(), args[0], *n, *follow, func(l client.FunctionLine) {
+		ctx, enough := context.WithCancel(cmd.Context())
+		defer enough()
+		var unwritten error
+		err = daemon.FunctionLogs(ctx, args[0], *n, *follow, func(l client.FunctionLine) {
+			var err error
 			switch {
 			case *asJSON && *follow:
-				_ = writeLine(a.stdout, l) // a closed pipe ends the process by SIGPIPE
+				err = writeLine(a.stdout, l)
 			case *asJSON:
 				lines = append(lines, l)
 			default:
-				fmt.Fprintf(a.stdout, "%s  %-14s  %-7s  %s\n", l.Time.Local().Format("2006-01-02 15:04:05.000"), l.Instance, l.Stream, logText(l.Text))
+				_, err = fmt.Fprintf(a.stdout, "%s  %-14s  %-7s  %s\n", l.Time.Local().Format("2006-01-02 15:04:05.000"), l.Instance, l.Stream, logText(l.Text))
+			}
+			if err != nil { // and nobody sees what comes after it
+				unwritten = cmp.Or(unwritten, err)
+				enough()
 			}
 		})
+		if unwritten != nil {
+			return unwritten
+		}
 		if err == nil && *asJSON && !*follow {
 			err = a.printJSON(lines)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"greengate/core/admin/client"
+	"greengate/core/message"
 )
 
 // invokedTopic is the topic of calls by hand that name none, as $schedule is that of the
@@ -33,6 +34,9 @@ Exit codes: 0 it answered, 1 there is no such function or the event is none, 2 i
 	topic := cmd.Flags().String("topic", invokedTopic, "the `topic` that the function finds in its context")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
+		if err := message.CheckTopic(*topic); err != nil {
+			return badInput("--topic: %w", err)
+		}
 		payload := []byte("{}")
 		if *event != "" {
 			var err error
@@ -154,6 +158,9 @@ func recordedCalls(data []byte) (calls []client.Call, err error) {
 			return nil, fmt.Errorf("message %d: %w", len(calls)+1, err)
 		}
 		call := client.Call{Topic: cmp.Or(m.Topic, invokedTopic), Payload: m.Base64}
+		if err := message.CheckTopic(call.Topic); err != nil {
+			return nil, fmt.Errorf("message %d: topic: %w", len(calls)+1, err)
+		}
 		var text string
 		switch {
 		case m.Payload == nil && m.Base64 == nil:

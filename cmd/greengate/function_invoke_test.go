@@ -15,6 +15,7 @@ func TestRecordedCalls(t *testing.T) {
 		{`{"topic": "t", "payload": 1} {`, "", "message 2: "},
 		{`{"payload": 1}`, "$invoke: 1", ""},
 		{` `, "", "there is no message"},
+		{`{"topic": "t", "payload": 1} {"topic": "a/#", "payload": 1}`, "", "message 2: topic: a topic to publish to holds a wildcard"},
 	} {
 		calls, err := recordedCalls([]byte(c.file))
 		var got []string

@@ -236,8 +236,8 @@ func (a *app) pinCommand(cmd *cobra.Command, work func(*client.Client, *cobra.Co
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(a.stdout, said)
-		return nil
+		_, err = fmt.Fprintln(a.stdout, said)
+		return err
 	})
 	return cmd
 }

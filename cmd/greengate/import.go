@@ -83,6 +83,9 @@ func (i *importing) flags(cmd *cobra.Command) {
 }
 
 func (i *importing) run(ctx context.Context, args []string) error {
+	if i.out == "" {
+		return badInput("--out: the name of the folder is empty")
+	}
 	values := map[string]string{}
 	for _, s := range i.set {
 		name, value, ok := strings.Cut(s, "=")

@@ -64,7 +64,7 @@ func (r *restoring) file(p place, target, owner string, mode os.FileMode, conten
 func (r *restoring) link(h *tar.Header, target, owner string) error {
 	text := h.Linkname
 	if !path.IsAbs(text) {
-		at, rel, err := r.placeOf(path.Join(path.Dir(h.Name), text))
+		at, rel, err := r.placeOf(beside(h.Name, text))
 		if err != nil {
 			return fmt.Errorf("the link %s: %w", h.Name, err)
 		}
@@ -76,6 +76,9 @@ func (r *restoring) link(h *tar.Header, target, owner string) error {
 	r.links = append(r.links, link{target, text, owner})
 	return nil
 }
+
+// beside is the name in the archive that a link's text leads to; placeOf refuses what leads out.
+func beside(name, text string) string { return path.Join(path.Dir(name), text) }
 
 // makeLinks makes the links, when nothing is written any more that they could lead astray.
 func (r *restoring) makeLinks() error {

@@ -20,7 +20,7 @@ func (db *DB) Copy(ctx context.Context, file string) error {
 	// The connection of the pool only counts: SQLite takes what a copy writes for
 	// a write, and those of the pool must not.
 	err := db.read(ctx, func(*conn) error {
-		c, err := openConn(db.o.File, writes)
+		c, err := openLasting(db.o.File, writes)
 		if err != nil {
 			return err
 		}

@@ -139,7 +139,7 @@ func openChecked(o Options, found finding, steps []migration) (*conn, error) {
 			return nil, err
 		}
 	}
-	c, err := openConn(o.File, writes)
+	c, err := openLasting(o.File, writes)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func openChecked(o Options, found finding, steps []migration) (*conn, error) {
 
 // upgrade checks a file that was there, and migrates it.
 func upgrade(o Options, found finding, steps []migration) (err error) {
-	c, err := openConn(o.File, migrates)
+	c, err := openLasting(o.File, migrates)
 	if err != nil {
 		return err
 	}

@@ -319,7 +319,7 @@ func TestSetAsideIsBounded(t *testing.T) {
 	if n := notes(file); len(n) != keptDamaged {
 		t.Errorf("%d notes, want %d", len(n), keptDamaged)
 	}
-	if all := glob(t, file+".damaged-*"); len(all) != 2*keptDamaged {
+	if all := glob(t, file+".damaged-*"); len(all) != 4*keptDamaged { // the file, its WAL and index, and the note
 		t.Errorf("set aside: %v", all)
 	}
 }

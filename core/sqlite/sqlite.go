@@ -47,7 +47,7 @@ import (
 // Options says which database to open, and its bounds.
 type Options struct {
 	// File is the path of the database. SQLite keeps FILE-wal and FILE-shm
-	// beside it; the folder must exist.
+	// beside it, also when it is closed: see room. The folder must exist.
 	File string
 	// Migrations holds in its root the files NN-name.sql, NN from 01 without a
 	// gap. NN is the version of the schema that the file leads to. Nil: the
@@ -111,6 +111,7 @@ type DB struct {
 	writer  *conn // of Run's goroutine, or of Close
 	readers *pool
 	queue   *queue
+	room    room
 	stats   counters
 
 	owned  atomic.Bool // Run or Close has taken the connections
@@ -152,7 +153,7 @@ func claim(file string) (release func(), err error) {
 // the file; those to tell apart are ErrCorrupt, ErrNewer, ErrReadOnly, ErrFull,
 // ErrIO and ErrBusy.
 func Open(o Options) (*DB, error) {
-	db := &DB{o: o.withDefaults()}
+	db := &DB{o: o.withDefaults(), room: room{file: o.File}}
 	if err := db.open(); err != nil {
 		return nil, fmt.Errorf("open the database %s: %w", o.File, err)
 	}
@@ -185,11 +186,16 @@ func (db *DB) open() (err error) {
 	if db.writer, err = openChecked(db.o, found, steps); err != nil {
 		return err
 	}
+	if err := db.room.take(); err != nil {
+		err = errors.Join(err, db.writer.close())
+		db.room.leave(false)
+		return err
+	}
 	if found.unclean {
 		db.o.Log.Info("Recovered the database after an unclean stop", "wal_bytes", found.wal)
 	}
 	db.queue = newQueue(db.o.Queue)
-	db.readers = newPool(db.o.Readers, func() (*conn, error) { return openConn(db.o.File, reads) })
+	db.readers = newPool(db.o.Readers, func() (*conn, error) { return openLasting(db.o.File, reads) })
 	return nil
 }
 
@@ -232,6 +238,7 @@ func (db *DB) Close() error {
 func (db *DB) close() error {
 	defer db.forget()
 	err := errors.Join(db.readers.close(), db.writer.close())
+	db.room.leave(len(db.readers.slots) > 0)
 	if err != nil {
 		return fmt.Errorf("close the database %s: %w", db.o.File, err)
 	}

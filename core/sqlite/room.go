@@ -1,0 +1,85 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	sqlite3 "github.com/mattn/go-sqlite3"
+	"golang.org/x/sys/unix"
+)
+
+// openLasting is openConn for a file that keeps FILE-wal and FILE-shm when its last
+// connection closes. The WAL is empty then: all is in FILE, as in a file without them.
+func openLasting(file string, r role) (*conn, error) {
+	c, err := openConn(file, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.raw.SetFileControlInt("main", sqlite3.SQLITE_FCNTL_PERSIST_WAL, 1); err != nil {
+		return nil, errors.Join(classify(err), c.close())
+	}
+	return c, nil
+}
+
+// room is what a database has on the disk besides its file, also while nobody has it
+// open: SQLite needs an index in FILE-shm and a WAL, and would give both back with the
+// last connection. A gateway that stopped while the disk filled up would then not start
+// again.
+type room struct {
+	file  string
+	index int // descriptor of FILE-shm; 0: none
+}
+
+const (
+	// walRoom is what a WAL has whatever its length, in bytes: enough for some dozens of
+	// commits, after which it can be moved into the file and begun anew.
+	walRoom = 256 << 10
+	// indexRoom is the index of a WAL of up to 4062 pages, in bytes.
+	indexRoom = 32 << 10
+)
+
+// take allocates the room, once the database is open. SQLite sees to a byte in each 4 KiB
+// of the index, which it maps: where blocks are smaller, a full disk would end the process
+// at the first commit (SIGBUS).
+func (r *room) take() error {
+	index, err := unix.Open(r.file+"-shm", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open the index of the WAL: %w", err)
+	}
+	r.index = index
+	err = unix.Fallocate(index, 0, 0, indexRoom)
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return fmt.Errorf("%w: allocate the index of the WAL: %w", ErrFull, err)
+	}
+	r.fillWAL()
+	return nil
+}
+
+// leave lets go of the index, and sees to the room of the WAL, which SQLite has emptied.
+// The locks of SQLite on the index belong to the process, and would end with our
+// descriptor: it stays while a connection is in use.
+func (r *room) leave(inUse bool) {
+	if !inUse && r.index > 0 {
+		_ = unix.Close(r.index)
+		r.index = 0
+	}
+	r.fillWAL()
+}
+
+// fillWAL allocates the room of the WAL, or as much of it as there is. Its length stays. On
+// a file system that cannot do that, commits have to find their own.
+func (r *room) fillWAL() {
+	wal, err := os.OpenFile(r.file+"-wal", os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	defer wal.Close()
+	for from, n := int64(0), int64(walRoom); from < walRoom && n >= defaultPage; {
+		if unix.Fallocate(int(wal.Fd()), unix.FALLOC_FL_KEEP_SIZE, from, n) != nil {
+			n /= 2
+			continue
+		}
+		from += n
+	}
+}

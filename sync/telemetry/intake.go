@@ -109,7 +109,7 @@ func (in *intake) turn() *write {
 
 func (in *intake) start() {
 	in.mu.Lock()
-	in.started = true
+	in.started, in.failure = true, nil
 	in.schedule()
 	in.mu.Unlock()
 }
@@ -236,9 +236,7 @@ func (in *intake) giveBack(batch []entry, err error) bool {
 	if in.over {
 		return false
 	}
-	if in.failure == nil {
-		in.failure, in.since = err, time.Now()
-	}
+	in.failed(err)
 	in.staged = slices.Concat(batch, in.staged)
 	in.early = 0
 	for i := range batch {
@@ -257,6 +255,13 @@ func (in *intake) giveBack(batch []entry, err error) bool {
 		in.schedule()
 	})
 	return true
+}
+
+// failed takes note that the disk refuses what is to be written. The caller holds in.mu.
+func (in *intake) failed(err error) {
+	if in.failure == nil {
+		in.failure, in.since = err, time.Now()
+	}
 }
 
 // settle counts messages out that have been told of; batch is not to be used again.

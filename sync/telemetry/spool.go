@@ -253,7 +253,7 @@ const patience = 3 * time.Second
 // Run takes messages onto the disk and sends them until ctx ends. It then takes no
 // more, and has what was taken committed.
 func (s *Spool) Run(ctx context.Context) error {
-	err := s.o.DB.Update(ctx, s.begin)
+	err := s.begun(ctx)
 	if err != nil && ctx.Err() != nil { // the end was first, but something may have been taken
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
@@ -275,6 +275,25 @@ func (s *Spool) Run(ctx context.Context) error {
 	s.leaving.flush(time.Second)
 	s.intake.stop(patience)
 	return nil
+}
+
+// begun waits until the disk has taken begin. What comes meanwhile waits for that, as for
+// any commit that the disk does not take.
+func (s *Spool) begun(ctx context.Context) error {
+	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {
+		err := s.o.DB.Update(ctx, s.begin)
+		if err == nil || !ofDisk(err) {
+			return err
+		}
+		s.intake.mu.Lock()
+		s.intake.failed(err)
+		s.intake.mu.Unlock()
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // begin notes that a new start has come, and forgets routes of which nothing waits.

@@ -19,7 +19,7 @@ const searchPath = "/usr/local/bin:/usr/bin:/bin"
 // shims is the folder of the packages that V1's SDK wants beside it.
 func (m *Manager) shims() string { return filepath.Join(m.o.Dir, "shims") }
 
-// prepare makes the folders that instances need, anew: a killed gateway has left them.
+// prepare makes the folders that instances need, and empties what a killed gateway has left.
 func (m *Manager) prepare() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -27,7 +27,7 @@ func (m *Manager) prepare() error {
 		return nil
 	}
 	scratch := filepath.Join(m.o.Dir, "scratch")
-	if err := errors.Join(os.RemoveAll(scratch), os.MkdirAll(scratch, 0o711)); err != nil {
+	if err := errors.Join(os.MkdirAll(scratch, 0o711), empty(scratch)); err != nil {
 		return fmt.Errorf("make the scratch folder of the functions: %w", err)
 	}
 	if err := endpoint.WriteShims(m.shims()); err != nil {
@@ -35,6 +35,15 @@ func (m *Manager) prepare() error {
 	}
 	m.prepared = true
 	return nil
+}
+
+// empty removes what is in a folder. The folder stays: a full disk may not take it again.
+func empty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return err
 }
 
 // scratch makes the folder in which an instance may write.

@@ -35,8 +35,11 @@ const (
 	// walRoom is what a WAL has whatever its length, in bytes: enough for some dozens of
 	// commits, after which it can be moved into the file and begun anew.
 	walRoom = 256 << 10
-	// indexRoom is the index of a WAL of up to 4062 pages, in bytes.
-	indexRoom = 32 << 10
+	// indexSize is that of the index of a WAL of up to 4062 pages, in bytes.
+	indexSize = 32 << 10
+	// indexRoom is what FILE-shm has. SQLite cuts it at each start and makes it anew in
+	// pieces, and a file system may need a block or two more for that.
+	indexRoom = 2 * indexSize
 )
 
 // take allocates the room, once the database is open. SQLite sees to a byte in each 4 KiB
@@ -48,10 +51,11 @@ func (r *room) take() error {
 		return fmt.Errorf("open the index of the WAL: %w", err)
 	}
 	r.index = index
-	err = unix.Fallocate(index, 0, 0, indexRoom)
+	err = unix.Fallocate(index, unix.FALLOC_FL_KEEP_SIZE, 0, indexSize)
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return fmt.Errorf("%w: allocate the index of the WAL: %w", ErrFull, err)
 	}
+	allocate(index, indexSize, indexRoom)
 	r.fillWAL()
 	return nil
 }
@@ -67,16 +71,23 @@ func (r *room) leave(inUse bool) {
 	r.fillWAL()
 }
 
-// fillWAL allocates the room of the WAL, or as much of it as there is. Its length stays. On
-// a file system that cannot do that, commits have to find their own.
+// fillWAL allocates the room of the WAL.
 func (r *room) fillWAL() {
 	wal, err := os.OpenFile(r.file+"-wal", os.O_WRONLY, 0)
 	if err != nil {
 		return
 	}
 	defer wal.Close()
-	for from, n := int64(0), int64(walRoom); from < walRoom && n >= defaultPage; {
-		if unix.Fallocate(int(wal.Fd()), unix.FALLOC_FL_KEEP_SIZE, from, n) != nil {
+	allocate(int(wal.Fd()), 0, walRoom)
+}
+
+// allocate sees to the blocks of a part of a file, or to as many of them as there are; the
+// length of the file stays. On a file system that cannot do that, who writes has to find
+// room himself.
+func allocate(file int, from, to int64) {
+	const least = 1 << 10
+	for n := to - from; from < to && n >= least; {
+		if unix.Fallocate(file, unix.FALLOC_FL_KEEP_SIZE, from, min(n, to-from)) != nil {
 			n /= 2
 			continue
 		}

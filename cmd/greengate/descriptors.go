@@ -16,8 +16,8 @@ type descriptors struct {
 }
 
 const (
-	// ownDescriptors is what the gateway keeps for itself: 34 of a quiet one, ten more
-	// with a cloud, the second copies of the databases, backups, and who comes to the
+	// ownDescriptors is what the gateway keeps for itself: 37 of a quiet one, eleven
+	// more with a cloud, the second copies of the databases, backups, and who comes to the
 	// control socket.
 	ownDescriptors = 192
 	// perFunction is what a function takes that calls home with many requests at once.

@@ -51,7 +51,7 @@ func (r *room) take() error {
 		return fmt.Errorf("open the index of the WAL: %w", err)
 	}
 	r.index = index
-	err = unix.Fallocate(index, unix.FALLOC_FL_KEEP_SIZE, 0, indexSize)
+	err = fallocate(index, 0, indexSize)
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return fmt.Errorf("%w: allocate the index of the WAL: %w", ErrFull, err)
 	}
@@ -87,10 +87,20 @@ func (r *room) fillWAL() {
 func allocate(file int, from, to int64) {
 	const least = 1 << 10
 	for n := to - from; from < to && n >= least; {
-		if unix.Fallocate(file, unix.FALLOC_FL_KEEP_SIZE, from, min(n, to-from)) != nil {
+		if fallocate(file, from, min(n, to-from)) != nil {
 			n /= 2
 			continue
 		}
 		from += n
+	}
+}
+
+// fallocate is fallocate(2), begun anew when a signal interrupts it: Go's runtime sends
+// itself some.
+func fallocate(file int, from, n int64) error {
+	for {
+		if err := unix.Fallocate(file, unix.FALLOC_FL_KEEP_SIZE, from, n); err != unix.EINTR {
+			return err
+		}
 	}
 }

@@ -83,7 +83,8 @@ func (j *journal) take(line Line) {
 	if fault != nil {
 		j.log.Error("The log of a function cannot be written", "err", fault)
 	}
-	j.log.Info(line.Text, "stream", line.Stream, "instance", line.Instance)
+	// The text is no message: it could be that of any other record.
+	j.log.Info("A function wrote", "line", line.Text, "stream", line.Stream, "instance", line.Instance)
 }
 
 // allow takes a line out of the budget. The caller holds j.mu.

@@ -84,6 +84,21 @@ func TestLogFile(t *testing.T) {
 	}
 }
 
+// A line is no message in the log of the gateway: it could pass for that of another record.
+func TestLineIsNoMessage(t *testing.T) {
+	var out strings.Builder
+	b := Bounds{}.withDefaults()
+	j, err := newJournal(filepath.Join(t.TempDir(), "f.log"), slog.New(slog.NewTextHandler(&out, nil)), &b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.close()
+	j.take(Line{Time: time.Now(), Stream: "stdout", Instance: "f/1", Text: "rights have changed component=audit"})
+	if want := `level=INFO msg="A function wrote" line="rights have changed component=audit" stream=stdout instance=f/1`; !strings.Contains(out.String(), want) {
+		t.Errorf("got %s, want %s", &out, want)
+	}
+}
+
 // A function that floods is cut to its rate, and that is said.
 func TestFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

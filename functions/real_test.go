@@ -195,7 +195,7 @@ func TestRealOutput(t *testing.T) {
 	if !slices.Equal(sorted, want) {
 		t.Errorf("logs of the call %q", texts(got.Logs))
 	}
-	if log := r.log(); !strings.Contains(log, `level=INFO msg="line 1" component=function function=f stream=stdout`) {
+	if log := r.log(); !strings.Contains(log, `level=INFO msg="A function wrote" component=function function=f line="line 1" stream=stdout`) {
 		t.Errorf("the log of the gateway: %s", log)
 	}
 	r.stop()

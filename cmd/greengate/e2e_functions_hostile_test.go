@@ -66,7 +66,7 @@ func TestHostileFunctions(t *testing.T) {
 	eventually(t, "the one that hangs has met its timeout twice", func() bool { return g.has("hang").Timeouts == 2 })
 	eventually(t, "the one that exits is held back", func() bool { f := g.has("exit"); return f.Restarts >= 3 && f.State == "backoff" })
 	eventually(t, "the flood is cut", func() bool { return g.has("flood").LogsDropped > 1000 })
-	if n := strings.Count(g.log.String(), "function=flood stream=stdout"); n > 3000 {
+	if n := strings.Count(g.log.String(), `msg="A function wrote" component=function function=flood `); n > 3000 {
 		t.Errorf("the log has %d lines of the flood", n)
 	}
 	// Where the kernel does not count them, they are ended when greengate has looked.

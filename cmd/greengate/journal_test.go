@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +27,24 @@ func TestLineForTheJournalHasItsAttributes(t *testing.T) {
 	}
 	if got := p.say(t.Context(), slog.NewRecord(time.Now(), slog.LevelInfo, "ready", 0)); got != "ready" {
 		t.Errorf("got %q, want no more than the words", got)
+	}
+}
+
+// Whatever a function prints, its record in the journal says that a function wrote it.
+func TestLineOfAFunctionIsNoRecord(t *testing.T) {
+	const forged = `rights have changed component=audit event=reload by="control socket, uid 0" seq=99 sum=feedbeef`
+	var told bytes.Buffer
+	j := &journal{fields: slog.NewJSONHandler(&told, nil), words: newPhrase(), plain: slog.DiscardHandler}
+	slog.New(j).With("component", "function", "function", "cars").Info("A function wrote", "line", forged, "stream", "stdout")
+	var fields map[string]string
+	if err := json.Unmarshal(told.Bytes(), &fields); err != nil {
+		t.Fatal(err)
+	}
+	if want := "A function wrote component=function function=cars line=" + strconv.Quote(forged) + " stream=stdout"; fields["msg"] != want {
+		t.Errorf("got  %s\nwant %s", fields["msg"], want)
+	}
+	if fields["component"] != "function" || fields["line"] != forged || fields["sum"] != "" {
+		t.Errorf("fields %v", fields)
 	}
 }
 
@@ -118,11 +138,14 @@ func TestLogOfAFunctionPasses(t *testing.T) {
 	l := newLogLimit(slog.NewTextHandler(&out, nil))
 	log := slog.New(l).With("component", "function", "function", "cars")
 	for i := range 3000 {
-		log.Info("the same", "stream", "stdout")
-		log.Info(fmt.Sprint("line ", i), "stream", "stderr")
+		log.Info("A function wrote", "line", "the same", "stream", "stdout")
+		log.Info("A function wrote", "line", fmt.Sprint(i, strings.Repeat("x", maxText)), "stream", "stderr")
 	}
 	if n := strings.Count(out.String(), "\n"); n != 6000 {
 		t.Errorf("%d lines, want all 6000", n)
+	}
+	if strings.Contains(out.String(), "bytes)") {
+		t.Error("a long line is cut")
 	}
 	if len(l.buckets) != 0 {
 		t.Errorf("%d buckets are kept for them", len(l.buckets))

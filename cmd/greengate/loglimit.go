@@ -33,8 +33,7 @@ const (
 
 // logLimit bounds the lines of each message, for each thing and in all, and the texts in
 // them. What it held back it tells a minute later, by number. Debug lines pass: somebody asked
-// for them. So do those that functions write: they are bounded where they come from,
-// and each has a text of its own.
+// for them. So do those that functions write, and whole: they are bounded where they come from.
 type logLimit struct {
 	next  slog.Handler
 	thing string // of the attributes so far
@@ -100,16 +99,17 @@ func thingOf(a slog.Attr, sofar string) string {
 }
 
 func (l *logLimit) Handle(ctx context.Context, r slog.Record) error {
+	thing, written := l.thing, false
+	r.Attrs(func(a slog.Attr) bool {
+		thing, written = thingOf(a, thing), written || a.Key == "stream"
+		return true
+	})
+	if written {
+		return l.next.Handle(ctx, r)
+	}
 	r = clipRecord(r)
-	if r.Level >= slog.LevelInfo {
-		thing, written := l.thing, false
-		r.Attrs(func(a slog.Attr) bool {
-			thing, written = thingOf(a, thing), written || a.Key == "stream"
-			return true
-		})
-		if !written && !l.admit(logKey{r.Message, thing}, time.Now()) {
-			return nil
-		}
+	if r.Level >= slog.LevelInfo && !l.admit(logKey{r.Message, thing}, time.Now()) {
+		return nil
 	}
 	return l.next.Handle(ctx, r)
 }

@@ -191,7 +191,7 @@ func (g *gateway) tellWarnings(c *configs.Config) {
 	say := func(text string) {
 		if !g.said[text] {
 			g.said[text] = true
-			g.log.Warn(text, "component", "config")
+			g.log.Warn("warning of the group file", "component", "config", "warning", text)
 		}
 	}
 	for _, w := range c.Warnings {

@@ -53,8 +53,8 @@ func TestAudit(t *testing.T) {
 	}
 	g := s.start()
 	eventually(t, "the first entry", func() bool {
-		_, err := os.Stat(filepath.Join(s.dir, "data", "audit.log"))
-		return err == nil && len(s.audit()) == 1
+		info, err := os.Stat(filepath.Join(s.dir, "data", "audit.log"))
+		return err == nil && info.Size() > 0 && len(s.audit()) == 1
 	})
 	first := s.audit()[0]
 	if first.Event != "start" || !has(first.Added, "device ", "lamp") || !has(first.Added, "certificate sha256:", "lamp") ||
@@ -109,8 +109,20 @@ func TestAudit(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, said, code := s.command("audit")
-	if code != 2 || !strings.Contains(said, "the audit log was changed") || !strings.Contains(stdout, "WRONG "+file+":3: entry 4 follows entry 2") {
+	if code != 2 || !strings.Contains(said, "the audit log is not whole") || !strings.Contains(stdout, "WRONG "+file+":3: entry 4 follows entry 2") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, said)
+	}
+	// The first two, so that the chain of the others holds; and all.
+	for text, want := range map[string]string{
+		strings.Join(lines[2:], ""): "WRONG " + file + ":1: the record begins with entry 3: those before it were taken out",
+		"":                          "WRONG " + file + ": it has no entry",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if stdout, said, code := s.command("audit"); code != 2 || !strings.Contains(stdout, want) || strings.Contains(stdout, "is whole") {
+			t.Errorf("exit code %d, want %q in\n%s%s", code, want, stdout, said)
+		}
 	}
 }
 
@@ -121,8 +133,8 @@ func TestAuditWithoutTheRight(t *testing.T) {
 	g := s.start()
 	file := filepath.Join(s.dir, "data", "audit.log")
 	eventually(t, "the first entry", func() bool {
-		_, err := os.Stat(file)
-		return err == nil && len(s.audit()) == 1
+		info, err := os.Stat(file)
+		return err == nil && info.Size() > 0 && len(s.audit()) == 1
 	})
 	g.stop()
 	if err := os.WriteFile(s.file, []byte(read(t, s.file)+"\nfaulty: true\n"), 0o644); err != nil {

@@ -32,7 +32,7 @@ places=(
 	'core/(pki/files|pki/authority|admin/admin)\.go:G301,G302' # folders that all may enter; what is secret in them has a mode of its own
 	'cmd/greengate/(newfile|import|credential|manual|init_service)\.go:G301,G302,G306,G122' # what all may read: manual pages, certificates, folders of a site
 	'cmd/greengate/(restore|backup)\.go:G110' # the size of an archive is bounded by the disk, which is asked first
-	'(core/audit/log|cmd/greengate/apply_way)\.go:G703' # files beside one that the operator names; what was read goes into them, not into their names
+	'(core/audit/(log|files)|cmd/greengate/apply_way)\.go:G703' # files beside one that the operator names; what was read goes into them, not into their names
 	'gpio/pwm\.go:G122' # /sys, which only root changes
 	'gpio/.*\.go:G103' # the kernel's structures of GPIO lines
 	'core/broker/socket\.go:G103' # bytes for a system call that does not wait

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -146,91 +145,6 @@ func (l *Log) append(f *os.File, e Entry) (Entry, error) {
 	}
 	e.Sum, err = write(f, size, e)
 	return e, err
-}
-
-// begin begins another file with e, and with all rights that there are, so that the old
-// files are not needed to know them.
-func (l *Log) begin(old *os.File, e Entry) (Entry, error) {
-	rights, err := replay(old)
-	if err != nil {
-		return e, err
-	}
-	for _, r := range e.Removed {
-		delete(rights, r)
-	}
-	first := Entry{Seq: e.Seq, Time: e.Time, Event: "file", Prev: e.Prev,
-		Note: "a new file; the rights that were in force before stand in it anew"}
-	for r := range rights {
-		first.Added = append(first.Added, r)
-	}
-	// Those that go were there until now.
-	first.Added = append(first.Added, e.Removed...)
-	slices.Sort(first.Added)
-	fresh, err := os.OpenFile(l.path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return e, err
-	}
-	defer fresh.Close()
-	e.Seq = first.Seq + 1
-	if e.Prev, err = write(fresh, 0, first); err != nil {
-		return e, err
-	}
-	info, err := fresh.Stat()
-	if err != nil {
-		return e, err
-	}
-	if e.Sum, err = write(fresh, info.Size(), e); err != nil {
-		return e, err
-	}
-	if err := os.Rename(l.path, fmt.Sprintf("%s.%020d", l.path, first.Seq)); err != nil {
-		return e, err
-	}
-	if err := os.Rename(fresh.Name(), l.path); err != nil {
-		return e, err
-	}
-	return e, l.forget()
-}
-
-// forget removes the oldest files.
-func (l *Log) forget() error {
-	old := l.old()
-	for len(old) > maxOld {
-		if err := os.Remove(old[0]); err != nil {
-			return err
-		}
-		old = old[1:]
-	}
-	return nil
-}
-
-// Copy copies the files of the log into a folder, as they are between two entries, and returns the
-// copies, the oldest first. A log that has not begun has none.
-func (l *Log) Copy(dir string) (files []string, err error) {
-	if _, err := os.Stat(l.path); errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	err = l.locked(func(*os.File) error {
-		for _, file := range append(l.old(), l.path) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				return err
-			}
-			to := filepath.Join(dir, filepath.Base(file))
-			if err := os.WriteFile(to, text, 0o600); err != nil {
-				return err
-			}
-			files = append(files, to)
-		}
-		return nil
-	})
-	return files, err
-}
-
-// old are the files before the newest one, the oldest first.
-func (l *Log) old() []string {
-	old, _ := filepath.Glob(l.path + ".[0-9]*") // the pattern is a good one
-	slices.Sort(old)
-	return old
 }
 
 // write puts an entry at the offset, down to the disk, and returns the sum of its line.

@@ -1,7 +1,9 @@
 package main_test
 
 import (
+	"crypto/tls"
 	"encoding/json"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -123,6 +125,69 @@ func TestAudit(t *testing.T) {
 		if stdout, said, code := s.command("audit"); code != 2 || !strings.Contains(stdout, want) || strings.Contains(stdout, "is whole") {
 			t.Errorf("exit code %d, want %q in\n%s%s", code, want, stdout, said)
 		}
+	}
+}
+
+// What changes while the log cannot be written is in it soon after it can, by who asked for it: what
+// came and went again meanwhile, too, and not by the next who has the file read again.
+func TestAuditOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "lamp")
+	g := s.start()
+	file := s.data("audit.log")
+	eventually(t, "the first entry", func() bool {
+		info, err := os.Stat(file)
+		return err == nil && info.Size() > 0 && len(s.audit()) == 1
+	})
+	g.fileLimit(uint64(len(read(t, file))) + 10)
+	s.add("panel")
+	s.greengate("device", "remove", "panel")
+	if f := g.faultsOf("audit"); len(f) != 1 || !strings.Contains(f[0].Message, "and 2 changes of rights wait") {
+		t.Errorf("faults: %+v", f)
+	}
+	if entries := s.audit(); len(entries) != 1 {
+		t.Errorf("without room: %+v", entries)
+	}
+	g.fileLimit(math.MaxUint64)
+	s.greengate("reload")
+	eventually(t, "no fault any more", func() bool { return len(g.faultsOf("audit")) == 0 })
+	entries := s.audit()
+	if len(entries) != 3 || !has(entries[1].Added, "device ", "panel") || !has(entries[2].Removed, "device ", "panel") ||
+		!strings.HasPrefix(entries[1].By, "control socket, uid ") || entries[1].By == entries[2].By {
+		t.Errorf("entries: %+v", entries)
+	}
+}
+
+// What changes by itself, as a certificate whose successor was used, is nobody's doing: not that of
+// the next who has the file read again.
+func TestAuditOfACertificateThatRetires(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "sensor")
+	s.start()
+	eventually(t, "the first entry", func() bool {
+		info, err := os.Stat(s.data("audit.log"))
+		return err == nil && info.Size() > 0 && len(s.audit()) == 1
+	})
+	fresh := filepath.Join(s.dir, "renewed")
+	s.greengate("device", "renew", "sensor", "--out", fresh)
+	renewed, err := tls.LoadX509KeyPair(filepath.Join(fresh, "sensor.cert.pem"), filepath.Join(fresh, "sensor.private.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.dial(renewed, "sensor"); err != nil {
+		t.Fatalf("the renewed certificate: %v", err)
+	}
+	s.rows(row{From: "sensor", Topic: "room", To: "sensor"})
+	s.greengate("reload")
+	log := s.audit()
+	if len(log) != 4 {
+		t.Fatalf("entries: %+v", log)
+	}
+	if e := log[2]; e.Event != "found" || e.By != "" || len(e.Added) != 0 || !has(e.Removed, "certificate ", "sensor") {
+		t.Errorf("the certificate: %+v", e)
+	}
+	if e := log[3]; e.Event != "reload" || len(e.Removed) != 0 || !has(e.Added, "row ", "room") {
+		t.Errorf("the reload: %+v", e)
 	}
 }
 

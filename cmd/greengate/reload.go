@@ -19,6 +19,7 @@ func (g *gateway) reload(by string) (generation uint64, err error) {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
 	defer g.notify.reloading()()
+	g.audits.record("found", "") // what has changed by itself so far is not due to who asks now
 	old := g.current().config
 	c, err := g.take(old)
 	if err != nil {

@@ -69,30 +69,53 @@ func (l *Log) Change(e Entry, rights []string) (written Entry, ok bool, err erro
 		if err != nil {
 			return err
 		}
-		now := map[string]bool{}
-		for _, r := range rights {
-			now[r] = true
-		}
-		for r := range now {
-			if !known[r] {
-				e.Added = append(e.Added, r)
-			}
-		}
-		for r := range known {
-			if !now[r] {
-				e.Removed = append(e.Removed, r)
-			}
-		}
-		if len(e.Added)+len(e.Removed) == 0 {
+		if e.Added, e.Removed = Diff(known, Set(rights)); len(e.Added)+len(e.Removed) == 0 {
 			return nil
 		}
-		slices.Sort(e.Added)
-		slices.Sort(e.Removed)
 		ok = true
 		written, err = l.append(f, e)
 		return err
 	})
 	return written, ok && err == nil, err
+}
+
+// Rights returns the rights that the log knows of: none before it has begun.
+func (l *Log) Rights() (map[string]bool, error) {
+	f, err := os.Open(l.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return map[string]bool{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the audit log: %w", err)
+	}
+	defer f.Close()
+	return replay(f)
+}
+
+// Set are the rights of a list, in which one may stand more than once.
+func Set(rights []string) map[string]bool {
+	set := make(map[string]bool, len(rights))
+	for _, r := range rights {
+		set[r] = true
+	}
+	return set
+}
+
+// Diff returns, sorted, what came and what went from one set of rights to the other.
+func Diff(from, to map[string]bool) (added, removed []string) {
+	for r := range to {
+		if !from[r] {
+			added = append(added, r)
+		}
+	}
+	for r := range from {
+		if !to[r] {
+			removed = append(removed, r)
+		}
+	}
+	slices.Sort(added)
+	slices.Sort(removed)
+	return added, removed
 }
 
 // locked calls work with the file, which nobody else writes meanwhile.
@@ -158,10 +181,15 @@ func write(f *os.File, at int64, e Entry) (string, error) {
 	if line.Len() > maxLine {
 		return "", fmt.Errorf("an entry of %d bytes is larger than %d", line.Len(), maxLine)
 	}
-	if _, err := f.WriteAt(line.Bytes(), at); err != nil {
-		return "", errors.Join(err, f.Truncate(at)) // half an entry would be in the way of the next
+	_, err := f.WriteAt(line.Bytes(), at)
+	if err == nil {
+		err = f.Sync()
 	}
-	return sum(line.Bytes()[:line.Len()-1]), f.Sync()
+	if err != nil {
+		// Half an entry would be in the way of the next; a whole one will be written again.
+		return "", errors.Join(err, f.Truncate(at))
+	}
+	return sum(line.Bytes()[:line.Len()-1]), nil
 }
 
 // tail returns how long the whole lines of the file are, the last of them, and how many

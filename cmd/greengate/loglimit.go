@@ -99,15 +99,20 @@ func thingOf(a slog.Attr, sofar string) string {
 }
 
 func (l *logLimit) Handle(ctx context.Context, r slog.Record) error {
-	thing, written := l.thing, false
+	written := false
 	r.Attrs(func(a slog.Attr) bool {
-		thing, written = thingOf(a, thing), written || a.Key == "stream"
-		return true
+		written = a.Key == "stream"
+		return !written
 	})
 	if written {
 		return l.next.Handle(ctx, r)
 	}
 	r = clipRecord(r)
+	thing := l.thing
+	r.Attrs(func(a slog.Attr) bool {
+		thing = thingOf(a, thing)
+		return true
+	})
 	if r.Level >= slog.LevelInfo && !l.admit(logKey{r.Message, thing}, time.Now()) {
 		return nil
 	}

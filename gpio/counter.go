@@ -116,8 +116,11 @@ func (n *counter) total(pulses uint64) float64 { return significant(float64(puls
 // significant rounds to so many digits.
 func significant(f float64, digits int) float64 {
 	rounded, err := strconv.ParseFloat(strconv.FormatFloat(f, 'g', digits, 64), 64)
-	if err != nil {
+	switch {
+	case err != nil:
 		return f // what has no such digits
+	case rounded == 0:
+		return 0 // not -0, which a negative scale makes
 	}
 	return rounded
 }

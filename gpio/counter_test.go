@@ -3,6 +3,7 @@ package gpio
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -213,4 +214,14 @@ func TestPressCounter(t *testing.T) {
 			t.Errorf("%+v", list)
 		}
 	})
+}
+
+// A meter that counts down begins at 0, and not at -0, which JSON knows.
+func TestCounterDownBeginsAtZero(t *testing.T) {
+	n := &counter{scale: -0.1}
+	for _, v := range n.measure(count{}, count{at: time.Unix(10, 0)}) {
+		if math.Signbit(v.Value) {
+			t.Errorf("%s is %v", v.Quantity, v.Value)
+		}
+	}
 }

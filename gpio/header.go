@@ -37,15 +37,15 @@ var powerPins = map[int]string{1: "3V3", 2: "5V", 4: "5V", 17: "3V3"}
 func Header(states []State) string {
 	at := map[string][]string{}
 	for _, s := range states {
-		level := s.Level
-		if s.Fault != "" {
+		level, fails := s.Level, s.Fault != "" && s.Level == "unknown" // else only its report is refused
+		if fails {
 			level = "fails"
 		}
 		text := s.Name + " " + level
-		if s.Kind == "sensor" && s.Fault == "" {
+		if s.Kind == "sensor" && !fails {
 			text = s.Name // its readings are longer than a pin is wide
 		}
-		if s.Unit == "%" && s.Fault == "" {
+		if s.Unit == "%" && !fails {
 			text += s.Unit
 		}
 		at[s.Header] = append(at[s.Header], text)

@@ -135,7 +135,10 @@ func copyStoreFiles(ctx context.Context, data string) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("make a folder for the copies: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	found, _ := filepath.Glob(filepath.Join(data, "*.db"))
+	found, err := filesIn(data, "*.db")
+	if err != nil {
+		return nil, fmt.Errorf("find the databases: %w", err)
+	}
 	var files []string
 	for _, file := range found {
 		copied := filepath.Join(dir, filepath.Base(file))

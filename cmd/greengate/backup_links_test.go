@@ -44,6 +44,19 @@ func TestBackupOfASiteOfLinks(t *testing.T) {
 	s.sameFile("card/home.yaml", "copy/group.yaml")
 }
 
+// A part of the site behind a link takes nothing of what else is behind it.
+func TestBackupOfAPartBehindALink(t *testing.T) {
+	s := newSaved(t)
+	s.functions("fn", "fn/shared/b")
+	s.write("site/fn/a.py", "a")
+	s.write("out/common.py", "common")
+	s.write("out/b/x.py", "x")
+	s.link("site/fn/shared", s.at("out"))
+	s.comesBack()
+	s.same("out", "copy/fn/shared")
+	s.says("copy/fn/a.py", "a")
+}
+
 // A link in a folder comes back as a link when what it leads to comes back too, and else as
 // what it leads to.
 func TestLinksInAFolderComeBack(t *testing.T) {
@@ -108,7 +121,7 @@ func TestLinksOutOfAFolderBringItIn(t *testing.T) {
 func TestRestoreTellsOfAPathThatItCannotChange(t *testing.T) {
 	s := newSaved(t)
 	s.write("site/fn/app.py", "app")
-	s.edit("devices:\n", "functions:\n  - {name: a, command: [/bin/true], environment: {HOME: &home "+s.at("site/fn")+"}, dir: *home}\ndevices:\n")
+	s.edit("devices:\n", "functions:\n  - {name: a, command: [/bin/true], environment: {HOME: &home '"+s.at("site/fn")+"'}, dir: *home}\ndevices:\n")
 	s.must("backup", s.at("b"))
 	code, said := s.command("restore", s.at("b"), "--to", s.at("copy"))
 	if code != exitFailed || !strings.Contains(said, "functions.0.dir leads to "+s.at("site/fn")+", and not to "+s.at("copy/fn")) {

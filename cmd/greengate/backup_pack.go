@@ -76,7 +76,7 @@ func (k *packer) folder(name, path, real string, info fs.FileInfo) error {
 	}
 	for _, e := range entries {
 		sub := filepath.Join(real, e.Name())
-		if k.elsewhere(filepath.Join(path, e.Name()), sub, e) {
+		if k.elsewhere(filepath.Join(path, e.Name()), sub, e.Name()) {
 			continue
 		}
 		if err := k.entry(name+"/"+e.Name(), filepath.Join(path, e.Name()), sub); err != nil {
@@ -88,8 +88,8 @@ func (k *packer) folder(name, path, real string, info fs.FileInfo) error {
 
 // elsewhere reports whether a file in a folder is not to be added with it: it is not whole,
 // or comes by itself.
-func (k *packer) elsewhere(path, real string, e fs.DirEntry) bool {
-	if real == k.self || k.roots[0].name == pkiPlace && strings.HasPrefix(e.Name(), ".tmp-") {
+func (k *packer) elsewhere(path, real, name string) bool {
+	if real == k.self || k.roots[0].name == pkiPlace && strings.HasPrefix(name, ".tmp-") {
 		return true
 	}
 	return slices.ContainsFunc(k.places, func(p place) bool {
@@ -100,9 +100,14 @@ func (k *packer) elsewhere(path, real string, e fs.DirEntry) bool {
 		if real == p.real && (p.Name == configPlace || p.Name == dataPlace) {
 			return true
 		}
-		_, leads := below(p.Path, path)
-		return p.Path == path || leads && e.Type()&fs.ModeSymlink != 0
+		return p.Path == path
 	})
+}
+
+// behind reports whether a place lies behind a link: a folder comes back in its stead then.
+func (k *packer) behind(p place, path string) bool {
+	_, in := below(p.Path, path)
+	return in && p.Within == ""
 }
 
 // link adds a link, or what it leads to.
@@ -117,6 +122,14 @@ func (k *packer) link(name, path, real string) error {
 	}
 	next := nextOf(real, text)
 	target, broken := filepath.EvalSymlinks(real)
+	if slices.ContainsFunc(k.places, func(p place) bool { return k.behind(p, path) }) {
+		if broken != nil || k.stays(real, target, path) {
+			k.left = append(k.left, path+" is not in the backup but for what the group file names in it")
+			return nil
+		}
+		k.roots = append(k.roots, root{target, name})
+		return k.entry(name, path, target)
+	}
 	for _, there := range []string{next, target} {
 		to, ok := k.nameOf(there)
 		if !ok {
@@ -130,7 +143,7 @@ func (k *packer) link(name, path, real string) error {
 		}
 		return addHead(k.t, name, tar.TypeSymlink, text, info)
 	}
-	if broken != nil || k.stays(real, target) {
+	if broken != nil || k.stays(real, target, path) {
 		k.left = append(k.left, path+" stays a link to "+next+", which is not in the backup")
 		return addHead(k.t, name, tar.TypeSymlink, next, info)
 	}
@@ -174,9 +187,9 @@ func (k *packer) inData(real string) (rel string, ok bool) {
 }
 
 // stays reports whether what a link leads to is left out: a folder around the link or a
-// place, one of the system, or what the kernel shows.
-func (k *packer) stays(link, target string) bool {
-	around := func(p place) bool { _, in := below(p.real, target); return in }
+// place, one of the system, or what the kernel shows. In the site the link is at path.
+func (k *packer) stays(link, target, path string) bool {
+	around := func(p place) bool { _, in := below(p.real, target); return in && !k.behind(p, path) }
 	if _, in := below(link, target); in || slices.ContainsFunc(k.places, around) {
 		return true
 	}

@@ -34,7 +34,7 @@ type saved struct {
 
 func newSaved(t *testing.T) *saved {
 	t.Setenv("GREENGATE_PASSPHRASE", backupPhrase)
-	s := &saved{t, t.TempDir()}
+	s := &saved{t, filepath.Join(t.TempDir(), "home [1]")} // what patterns have, too
 	s.must("init", s.at("site"), "--core", "c_Core", "--key", "p-256")
 	s.must("device", "add", "lamp", "--out", s.at("devices"))
 	return s
@@ -114,7 +114,7 @@ func (s *saved) functions(dirs ...string) {
 	s.t.Helper()
 	text := "functions:\n"
 	for i, dir := range dirs {
-		text += fmt.Sprintf("  - {name: f%d, command: [/bin/true], dir: %s}\n", i, dir)
+		text += fmt.Sprintf("  - {name: f%d, command: [/bin/true], dir: %q}\n", i, dir)
 	}
 	s.edit("devices:\n", text+"devices:\n")
 }
@@ -199,7 +199,7 @@ func (s *saved) tree(dir string) map[string]string {
 func TestBackupOfSharedFolders(t *testing.T) {
 	s := newSaved(t)
 	s.functions("fn", "fn/sub", "fn", s.at("out/sub"), s.at("out"))
-	s.edit("devices:\n", "cloud: {endpoint: example.com, certificate: c/both.pem, key: c/both.pem, ca: "+s.at("site/pki/ca.pem")+"}\ndevices:\n")
+	s.edit("devices:\n", "cloud: {endpoint: example.com, certificate: c/both.pem, key: c/both.pem, ca: '"+s.at("site/pki/ca.pem")+"'}\ndevices:\n")
 	s.write("site/fn/app.py", "app")
 	s.write("site/fn/sub/app.py", "sub")
 	s.write("out/sub/x", "x")

@@ -22,7 +22,7 @@ const copiesMark = ".copies-"
 // removeCopies removes what a backup that was cut off has left behind. The caller
 // has the data folder for itself.
 func removeCopies(data string) {
-	left, _ := filepath.Glob(filepath.Join(data, copiesMark+"*"))
+	left, _ := filesIn(data, copiesMark+"*")
 	for _, dir := range left {
 		_ = os.RemoveAll(dir) // it costs room, no more; the next start tries again
 	}

@@ -211,7 +211,7 @@ func (d *doctor) checkStores() {
 	if d.status != nil || inUse(d.config.Data) {
 		return
 	}
-	files, _ := filepath.Glob(filepath.Join(d.config.Data, "*.db"))
+	files, _ := filesIn(d.config.Data, "*.db")
 	for _, file := range files {
 		name := filepath.Base(file)
 		if err := checkCopy(d.ctx, file); err != nil {

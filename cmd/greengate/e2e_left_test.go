@@ -126,3 +126,20 @@ func TestLeftMessagesGivenUp(t *testing.T) {
 		t.Errorf("with the section back: faults %v, spool %+v", f, st.Spool)
 	}
 }
+
+// What is in quarantine is not hidden either.
+func TestQuarantineWithoutCloudSection(t *testing.T) {
+	t.Parallel()
+	s := newCloudSite(t, "thermo")
+	s.rows(toCloud)
+	g := s.start()
+	s.connect("thermo").publish("sensors/thermo/large", strings.Repeat("x", 129<<10))
+	eventually(t, "it is in quarantine", func() bool { return g.status().Spool.Quarantined == 1 })
+	g.stop()
+	s.withoutCloud()
+	g = s.start()
+	if f := fmt.Sprint(g.faultsOf("spool")); g.status().Spool.Quarantined != 1 || !strings.Contains(f, "1 message in quarantine in ") {
+		t.Errorf("without the section: spool %+v, faults %s", g.status().Spool, f)
+	}
+	g.balanced()
+}

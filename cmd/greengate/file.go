@@ -92,3 +92,18 @@ func dataLine(text []byte) (data string) {
 	}
 	return data
 }
+
+// filesIn returns the paths in a folder whose names match a pattern, in order; none when there
+// is no such folder. The name of the folder itself may hold what patterns have.
+func filesIn(dir, pattern string) (files []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if ok, _ := filepath.Match(pattern, e.Name()); ok { // all patterns are sound
+			files = append(files, filepath.Join(dir, e.Name()))
+		}
+	}
+	return files, err
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -95,7 +96,7 @@ func (a *app) writeCalled(c *client.Called) error {
 	fmt.Fprintf(a.stderr, "took %s\n", shortSpan(c.DurationMS))
 	if c.Failure != nil {
 		for _, l := range c.Failure.Trace {
-			fmt.Fprintf(a.stderr, "  %s\n", printable(l))
+			fmt.Fprintf(a.stderr, "  %s\n", printableLines(strings.TrimRight(l, "\n"), "  "))
 		}
 		return nil
 	}
@@ -113,8 +114,9 @@ func newFunctionTest(a *app) *cobra.Command {
 		Short: "call a function with recorded messages",
 		Long: `Calls a function once for each message of FILE (- is stdin), in their order, as invoke
 does. A message is a JSON document with "topic" and "payload", as ` + "`greengate watch --json\n--payload`" + ` records them, a line each, or as a person writes it: the payload a text, or
-any other JSON for the document itself; "payload_base64" holds other bytes. It ends at
-the first call that fails.`,
+any other JSON for the document itself; "payload_base64" holds other bytes. What was
+recorded and did not reach the function is passed over. It ends at the first call that
+fails.`,
 		Args: oneFunction,
 	}
 	file := cmd.Flags().String("message", "", "the `file` with the messages, - for stdin")
@@ -146,6 +148,7 @@ func recordedCalls(data []byte) (calls []client.Call, err error) {
 	documents := json.NewDecoder(bytes.NewReader(data))
 	for {
 		var m struct {
+			Verdict string          `json:"verdict"` // of watch
 			Topic   string          `json:"topic"`
 			Payload json.RawMessage `json:"payload"`
 			Base64  []byte          `json:"payload_base64"`
@@ -156,6 +159,9 @@ func recordedCalls(data []byte) (calls []client.Call, err error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("message %d: %w", len(calls)+1, err)
+		}
+		if m.Verdict != "" && m.Verdict != "queued" && m.Verdict != "delivered" {
+			continue // the function was not called with it
 		}
 		call := client.Call{Topic: cmp.Or(m.Topic, invokedTopic), Payload: m.Base64}
 		if err := message.CheckTopic(call.Topic); err != nil {

@@ -11,6 +11,7 @@ func TestRecordedCalls(t *testing.T) {
 		{`{"topic": "t", "payload": {"a": 1}}`, `t: {"a": 1}`, ""},
 		{`{"topic": "t", "payload": [1]} {"topic": "u", "payload_base64": "AP8="}`, "t: [1] u: \x00\xff", ""},
 		{"{\"time\": \"...\", \"verdict\": \"queued\", \"topic\": \"t\", \"bytes\": 0, \"payload\": \"\"}\n", "t: ", ""},
+		{`{"verdict": "dropped", "topic": "t", "payload": "x"} {"verdict": "refused", "topic": "t"} {"verdict": "delivered", "topic": "t", "payload": "y"}`, "t: y", ""},
 		{`{"topic": "t", "bytes": 3}`, "", "message 1 has no payload"},
 		{`{"topic": "t", "payload": 1} {`, "", "message 2: "},
 		{`{"payload": 1}`, "$invoke: 1", ""},

@@ -26,7 +26,7 @@ func spoolFile(c *configs.Config) string { return filepath.Join(c.Data, "spool.d
 // open then, so that a backup has it. That it cannot be opened is no reason not to start.
 func (g *gateway) openLeft(c *configs.Config) error {
 	g.left.file = spoolFile(c)
-	if files, err := filepath.Glob(g.left.file + "*"); err != nil || len(files) == 0 {
+	if files, err := filesIn(c.Data, "spool.db*"); err != nil || len(files) == 0 {
 		return err
 	}
 	db, err := sqlite.OpenKept(sqlite.Options{File: g.left.file, Log: g.log, Migrations: telemetry.Migrations(), Readers: 1},
@@ -44,7 +44,7 @@ func (g *gateway) openLeft(c *configs.Config) error {
 	if db == nil {
 		return nil
 	}
-	if err == nil && g.left.Messages() == 0 && len(db.Faults()) == 0 {
+	if err == nil && g.left.Messages()+g.left.Quarantined == 0 && len(db.Faults()) == 0 {
 		return db.Close()
 	}
 	g.left.db = db
@@ -52,19 +52,32 @@ func (g *gateway) openLeft(c *configs.Config) error {
 	for key, n := range g.left.Content {
 		g.router.RestoreRow(key, n)
 	}
-	if n := g.left.Messages(); n > 0 {
+	if g.left.there() {
 		g.log.Warn(g.left.words(), "component", "spool")
 	}
 	return nil
 }
 
+// there tells whether anything is left.
+func (l *left) there() bool { return l.Messages()+l.Quarantined > 0 }
+
 // words says what is left.
 func (l *left) words() string {
-	return fmt.Sprintf("%s for the cloud in %s, and the group file has no cloud section", waits(l.Messages()), l.file)
+	text := waits(l.Messages()) + " for the cloud"
+	switch {
+	case l.Messages() == 0:
+		text = counted(l.Quarantined, "message") + " in quarantine"
+	case l.Quarantined > 0:
+		text += fmt.Sprintf(", %d more in quarantine,", l.Quarantined)
+	}
+	return fmt.Sprintf("%s in %s, and the group file has no cloud section", text, l.file)
 }
 
 // next is what to do about it.
 func (l *left) next() string {
+	if l.Messages() == 0 {
+		return "put the cloud section back for `greengate spool requeue` or `discard`; to give them up, stop greengate and delete " + l.file + "*"
+	}
 	return "put the cloud section back, and they go up; to give them up, stop greengate and delete " + l.file + "*"
 }
 
@@ -79,13 +92,13 @@ func waits(n int64) string {
 
 // report tells of what is left.
 func (l *left) report(s *client.Status) {
-	s.Spool.Messages, s.Spool.Bytes = l.Messages(), l.Bytes
+	s.Spool.Messages, s.Spool.Bytes, s.Spool.Quarantined = l.Messages(), l.Bytes, l.Quarantined
 	switch {
 	case l.err != nil:
 		s.Faults = append(s.Faults, client.Fault{
 			Component: "spool", Message: "it is not known whether messages wait for the cloud: " + l.err.Error(), NextStep: aboutDisk(l.err.Error()),
 		})
-	case l.Messages() > 0:
+	case l.there():
 		s.Faults = append(s.Faults, client.Fault{Component: "spool", Message: l.words(), NextStep: l.next()})
 	}
 }
@@ -95,7 +108,7 @@ func (l *left) refusal() error {
 	switch {
 	case l.err != nil:
 		return fmt.Errorf("the group file has no cloud section, and it is not known whether messages wait for one: %w", l.err)
-	case l.Messages() > 0:
+	case l.there():
 		return fmt.Errorf("%s (%s)", l.words(), l.next())
 	}
 	return errNoCloud

@@ -128,12 +128,12 @@ func (l *linter) pins() {
 	if l.c.GPIO == nil {
 		return
 	}
-	warn := func(path, name, thing, topic string, every time.Duration, quiet bool) {
+	warn := func(path, name, thing, topic string, every time.Duration, quiet bool, hint string) {
 		if parts := strings.Split(topic, "/"); thing == "" && len(parts) > 4 && parts[0] == "$aws" && parts[3] == "shadow" {
 			thing = parts[2]
 		}
 		if thing != "" && every < seldom && !quiet {
-			l.warnAt(path, "a shadow is for a state: send readings to a topic, or write min_interval or deadband",
+			l.warnAt(path, "a shadow is for a state: send readings to a topic, or write "+hint,
 				"%s writes the shadow of %s every %s, %d times a day", name, thing, every, 24*time.Hour/every)
 		}
 	}
@@ -142,10 +142,10 @@ func (l *linter) pins() {
 		for _, q := range s.Calibrate {
 			quiet = quiet || q.Deadband > 0
 		}
-		warn(fmt.Sprintf("gpio.sensors[%d].every", i), "the sensor", s.Thing, s.Topic, max(s.Every, s.MinInterval), quiet)
+		warn(fmt.Sprintf("gpio.sensors[%d].every", i), "the sensor", s.Thing, s.Topic, max(s.Every, s.MinInterval), quiet, "min_interval or deadband")
 	}
 	for i, n := range l.c.GPIO.Counters {
-		warn(fmt.Sprintf("gpio.counters[%d].every", i), "the counter", n.Thing, n.Topic, n.Every, false)
+		warn(fmt.Sprintf("gpio.counters[%d].every", i), "the counter", n.Thing, n.Topic, n.Every, false, "a longer every")
 	}
 }
 

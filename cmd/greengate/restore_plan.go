@@ -112,7 +112,7 @@ func free(p place) error {
 		}
 		// The folder itself, and the lock in it, are the package's to make.
 		for _, pattern := range append([]string{"*.db", "*.db.copy", "*.db.damaged-*", auditFile + "*"}, others...) {
-			if found, _ := filepath.Glob(filepath.Join(p.Path, pattern)); len(found) > 0 {
+			if found, _ := filesIn(p.Path, pattern); len(found) > 0 {
 				return badInput("%s is there already, and restore writes over nothing (move it away first)", found[0])
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // newFile is the event of the first entry of each file but the very first. Nobody asks for it.
@@ -91,7 +92,14 @@ func (l *Log) Copy(dir string) (files []string, err error) {
 
 // old are the files before the newest one, the oldest first.
 func (l *Log) old() []string {
-	old, _ := filepath.Glob(l.path + ".[0-9]*") // the pattern is a good one
+	dir, name := filepath.Split(l.path)
+	entries, _ := os.ReadDir(filepath.Clean(dir)) // one that cannot be read has none
+	var old []string
+	for _, e := range entries {
+		if n, ok := strings.CutPrefix(e.Name(), name+"."); ok && n != "" && n[0] >= '0' && n[0] <= '9' {
+			old = append(old, dir+e.Name())
+		}
+	}
 	slices.Sort(old)
 	return slices.DeleteFunc(old, func(file string) bool { return sameFile(file, l.path) })
 }

@@ -25,14 +25,26 @@ func (b *Broker) MessagesWrittenAfter(thing string) (n int) {
 	b.mu.Lock()
 	s := b.sessions[thing]
 	b.mu.Unlock()
+	st := b.store
+	st.whole.RLock() // what is to be written stays where it can be seen
+	defer st.whole.RUnlock()
 	if err := s.prolong(s.conn, 0); err != nil {
 		panic(err)
 	}
-	ops, _ := b.store.gather(true)
+	st.mu.Lock()
+	ops, later := slices.Clone(st.now), slices.Clone(st.later)
+	st.mu.Unlock()
 	for _, o := range ops[slices.IndexFunc(ops, func(o op) bool { return o.ends }):] {
 		if o.to == thing && !o.undoes {
 			n++
 		}
+	}
+	for _, l := range later {
+		l.s.mu.Lock()
+		if l.s == s && l.p.disk == onTheWay {
+			n++
+		}
+		l.s.mu.Unlock()
 	}
 	return n
 }

@@ -27,6 +27,12 @@ func (r *Reconciler) adopt(ctx context.Context) error {
 		if err != nil || last == r.o.Cloud {
 			return err
 		}
+		if last != "" {
+			// A cloud that nobody has reached yet may be a slip in the group file.
+			if err := r.connected(ctx); err != nil {
+				return err
+			}
+		}
 		if err = r.meet(ctx, last); err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -69,4 +75,19 @@ func (r *Reconciler) meet(ctx context.Context, last string) error {
 			"cloud", r.o.Cloud, "before", last, "shadows", forgotten)
 	}
 	return err
+}
+
+// connected waits until the link is up.
+func (r *Reconciler) connected(ctx context.Context) error {
+	for {
+		changed := r.o.Link.Changed()
+		if r.o.Link.Connected() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }

@@ -115,3 +115,21 @@ func TestCloudWithoutName(t *testing.T) {
 		s.has("T1", "", nil)
 	})
 }
+
+// A slip in the endpoint, which leads to no cloud at all, costs nothing.
+func TestCloudThatIsNeverReached(t *testing.T) {
+	inSite(t, cloudtest.Options{}, manyThings(1), func(s *site) {
+		s.change("cloud", "T0", "", `{"desired":{"mode":"auto"}}`)
+		s.rests(time.Minute)
+		s.away()
+		s.remove("local", "T0", "")
+		s.account = "slip"
+		s.kill()
+		time.Sleep(time.Hour)
+		s.account = "one"
+		s.kill()
+		s.back()
+		s.rests(time.Minute)
+		s.has("T0", "", nil)
+	}, ofAccount("one"))
+}

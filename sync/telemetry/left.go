@@ -9,8 +9,9 @@ import (
 // Left is what waits in the database of a spool, for a process that has none: see
 // ReadLeft.
 type Left struct {
-	Content map[string]int // messages by Route.Key
-	Bytes   int64          // of topics and payloads
+	Content     map[string]int // messages by Route.Key
+	Bytes       int64          // of topics and payloads
+	Quarantined int64          // messages that the cloud never takes; no part of Content
 }
 
 // Messages is how many there are.
@@ -35,5 +36,6 @@ func ReadLeft(tx *sqlite.Tx) (Left, error) {
 	for _, n := range s.waiting {
 		l.Bytes += n.bytes
 	}
-	return l, nil
+	var bytes int64
+	return l, tx.QueryRow(sqlQuarantined).Scan(&l.Quarantined, &bytes)
 }

@@ -111,7 +111,8 @@ func free(p place) error {
 			return badInput("a gateway is running on %s (stop it first: systemctl stop greengate)", p.Path)
 		}
 		// The folder itself, and the lock in it, are the package's to make.
-		for _, pattern := range append([]string{"*.db", "*.db.copy", "*.db.damaged-*", auditFile + "*"}, others...) {
+		// A WAL without its database would be taken for that of the one that comes.
+		for _, pattern := range append([]string{"*.db", "*.db-wal", "*.db.copy", "*.db.damaged-*", auditFile + "*"}, others...) {
 			if found, _ := filesIn(p.Path, pattern); len(found) > 0 {
 				return badInput("%s is there already, and restore writes over nothing (move it away first)", found[0])
 			}
